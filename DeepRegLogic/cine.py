@@ -1,0 +1,153 @@
+"""Cine and Motion: the two values that travel through the house. Needs nothing but numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import InputError
+from .grid import Grid
+
+
+def _times(times: np.ndarray | None, count: int, name: str) -> np.ndarray:
+    values = np.arange(count, dtype=float) if times is None else np.asarray(times, dtype=float).ravel()
+    if len(values) != count:
+        raise InputError(f"'{name}' has {count} frames but {len(values)} frame times.")
+    if not np.all(np.isfinite(values)) or np.any(np.diff(values) <= 0):
+        raise InputError(f"The frame times of '{name}' do not rise from frame to frame.")
+    values.setflags(write=False)
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Cine:
+    """Images of one anatomy over time, all on one grid. A single image is a cine of one frame.
+
+    Attributes
+    ----------
+    frames : ``[T, (D,) H, W]`` scalar pixels in their own type and intensity unit; read-only.
+    grid : where the voxels lie; ``frames.shape[1:] == grid.shape``.
+    times : ``[T]`` rising frame times in seconds, or frame numbers where the source has no times (``time_unit`` "").
+    time_unit : "s", or "" for frame numbers.
+    name : what a user calls it; output names start with it.
+    suffix : file suffix of the source (".nii.gz", ".seq.nrrd", ".dcm", ...), "" when it did not come from a file.
+    notes : sentences for the user about what reading changed (colour to luminance, irregular times, ...).
+
+    Raises
+    ------
+    InputError : wrong number of axes, frames not on the grid, complex or colour pixels, NaN or infinite pixels
+        (the sentence names the frame), times that do not rise.
+    """
+
+    frames: np.ndarray
+    grid: Grid
+    times: np.ndarray | None = None
+    time_unit: str = "s"
+    name: str = "cine"
+    suffix: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        frames = np.asarray(self.frames).view()
+        if frames.ndim != self.grid.ndim + 1 or frames.shape[1:] != self.grid.shape:
+            raise InputError(
+                f"'{self.name}' has pixels of shape {frames.shape}, but its grid needs (frames, "
+                + ", ".join(str(n) for n in self.grid.shape)
+                + ")."
+            )
+        if len(frames) < 1:
+            raise InputError(f"'{self.name}' has no frames.")
+        if frames.dtype.kind not in "buif":
+            raise InputError(f"'{self.name}' has pixels of type {frames.dtype}; scalar numbers are needed.")
+        if frames.dtype.kind == "f":
+            for t, frame in enumerate(frames):
+                if not np.isfinite(frame).all():
+                    raise InputError(
+                        f"Frame {t} of '{self.name}' has NaN or infinite pixels; replace them (for example with 0)."
+                    )
+        frames.setflags(write=False)
+        object.__setattr__(self, "frames", frames)
+        if self.times is None:
+            object.__setattr__(self, "time_unit", "")
+        object.__setattr__(self, "times", _times(self.times, len(frames), self.name))
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """What can be measured of one frame's registration without knowing the truth.
+
+    Attributes
+    ----------
+    error_before, error_after : root mean square difference to the reference frame before and after motion
+        compensation, as a fraction of the cine's intensity range (1st to 99th percentile).
+    folded : fraction of voxels where the displacement or its inverse folds.
+    round_trip_mean, round_trip_max : distance in voxels of a reference point to itself after going there and back.
+    motion_mean, motion_max : length of the displacement in mm.
+    """
+
+    error_before: float
+    error_after: float
+    folded: float
+    round_trip_mean: float
+    round_trip_max: float
+    motion_mean: float
+    motion_max: float
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """The motion of a cine: for every frame a displacement field and its inverse, in voxels of ``grid``.
+
+    Attributes
+    ----------
+    grid : the grid of the reference frame, which is that of every frame.
+    reference : number of the reference frame.
+    displacement : ``[T, ndim, *grid.shape]`` float32, component c along array axis c. ``displacement[t]`` takes a
+        reference point to where that tissue is in frame t: it resamples frame t onto the reference, and moves points.
+    inverse : the same shape; ``inverse[t]`` takes a point of frame t back to the reference: it resamples the reference
+        image or its labels onto frame t. Both are zero at the reference frame.
+    times, time_unit, name : those of the cine.
+    cyclic : whether the last frame is followed by the first.
+    quality : one ``FrameQuality`` a frame.
+    provenance : how the motion was made (model, weights, refinement, version, seconds); JSON-able values.
+
+    Raises
+    ------
+    InputError : shapes that do not fit together.
+    """
+
+    grid: Grid
+    reference: int
+    displacement: np.ndarray
+    inverse: np.ndarray
+    times: np.ndarray | None = None
+    time_unit: str = "s"
+    name: str = "cine"
+    cyclic: bool = False
+    quality: tuple[FrameQuality, ...] = ()
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.displacement)
+        expected = (count, self.grid.ndim, *self.grid.shape)
+        for name in ("displacement", "inverse"):
+            values = np.asarray(getattr(self, name), dtype=np.float32).view()
+            if values.shape != expected:
+                raise InputError(f"The {name} has shape {values.shape} where {expected} was expected.")
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+        if not 0 <= self.reference < count:
+            raise InputError(f"Reference frame {self.reference} is not one of the {count} frames.")
+        if self.quality and len(self.quality) != count:
+            raise InputError(f"There are {len(self.quality)} quality records for {count} frames.")
+        if self.times is None:
+            object.__setattr__(self, "time_unit", "")
+        object.__setattr__(self, "times", _times(self.times, count, self.name))
+
+    def __len__(self) -> int:
+        return len(self.displacement)

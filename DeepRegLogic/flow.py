@@ -1,0 +1,276 @@
+"""Displacement and velocity fields: warp, compose, integrate, invert, measure. Pure functions on torch tensors.
+
+A field is ``[N, ndim, *spatial]`` in voxels, component c along array axis c (slowest axis first), ndim 2 or 3.
+Everything is pull-back: ``warp(image, u)(x) = image(x + u(x))``. Sampling has corners aligned (the first and the last
+voxel centre are the ends of the axis) and continues the border value outside. All functions are differentiable but
+``invert``, ``folding`` and ``warp(..., mode="nearest")``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .grid import Grid
+
+_KERNEL = {2: "bilinear", 3: "trilinear"}
+
+
+def _ndim(field: torch.Tensor) -> int:
+    ndim = field.ndim - 2
+    if ndim not in (2, 3) or field.shape[1] != ndim:
+        raise ValueError(f"A field needs shape [N, 2, H, W] or [N, 3, D, H, W], not {tuple(field.shape)}.")
+    return ndim
+
+
+@lru_cache(maxsize=32)
+def identity(
+    shape: tuple[int, ...], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Voxel coordinates ``[ndim, *shape]`` of an array; cached, so do not write into it."""
+    axes = [torch.arange(n, device=device, dtype=dtype) for n in shape]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+@lru_cache(maxsize=32)
+def _sampling_base(
+    shape: tuple[int, ...], device: torch.device, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The identity ``[1, *shape, ndim]`` in grid_sample's coordinates (last axis first) and its scale per voxel."""
+    axes = [torch.linspace(-1.0, 1.0, n, device=device, dtype=torch.float64).to(dtype) for n in shape]
+    base = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
+    scale = torch.tensor([2.0 / max(n - 1, 1) for n in reversed(shape)], device=device, dtype=dtype)
+    return base, scale
+
+
+def warp(
+    image: torch.Tensor, displacement: torch.Tensor, mode: str = "linear", padding: str = "border"
+) -> torch.Tensor:
+    """Resample ``image`` at ``x + displacement(x)``.
+
+    Parameters
+    ----------
+    image : ``[N or 1, C, *spatial]``.
+    displacement : ``[N or 1, ndim, *spatial]`` in voxels; its spatial shape is the image's.
+    mode : "linear" or "nearest".
+    padding : "border" (outside continues the edge) or "zeros".
+
+    Returns
+    -------
+    ``[N, C, *spatial]`` of the displacement's dtype.
+
+    Raises
+    ------
+    ValueError : shapes that do not fit.
+    """
+    ndim = _ndim(displacement)
+    if image.ndim != ndim + 2 or image.shape[2:] != displacement.shape[2:]:
+        raise ValueError(
+            f"An image of shape {tuple(image.shape)} cannot be warped by a field of shape {tuple(displacement.shape)}."
+        )
+    batch = max(len(image), len(displacement))
+    base, scale = _sampling_base(tuple(displacement.shape[2:]), displacement.device, displacement.dtype)
+    points = base + displacement.movedim(1, -1).flip(-1) * scale
+    return F.grid_sample(
+        image.to(displacement.dtype).expand(batch, *image.shape[1:]),
+        points.expand(batch, *points.shape[1:]),
+        mode="bilinear" if mode == "linear" else mode,
+        padding_mode=padding,
+        align_corners=True,
+    )
+
+
+def compose(outer: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
+    """Displacement of "first ``inner``, then ``outer``": ``w(x) = inner(x) + outer(x + inner(x))``."""
+    return inner + warp(outer, inner)
+
+
+def exp(velocity: torch.Tensor, steps: int = 7) -> torch.Tensor:
+    """Exponential of a stationary velocity by scaling and ``steps`` squarings (Arsigny et al. 2006, algorithm 2).
+
+    ``exp(-v)`` is the inverse of ``exp(v)``. Seven squarings serve velocities up to some tens of voxels.
+    """
+    _ndim(velocity)
+    displacement = velocity / 2**steps
+    for _ in range(steps):
+        displacement = compose(displacement, displacement)
+    return displacement
+
+
+def integrate(velocities: torch.Tensor, steps: int = 4) -> torch.Tensor:
+    """Ordered flow of a velocity that is piecewise constant in time.
+
+    Parameters
+    ----------
+    velocities : ``[S, N, ndim, *spatial]``; interval s lasts one unit of time, its velocity is ``velocities[s]``.
+    steps : squarings within an interval.
+
+    Returns
+    -------
+    The displacement ``[N, ndim, *spatial]`` of phi(1), where d phi/dt = v_t(phi), phi(0) = identity:
+    ``exp(v_S) o ... o exp(v_1)``.
+    """
+    displacement = exp(velocities[0], steps)
+    for velocity in velocities[1:]:
+        displacement = compose(exp(velocity, steps), displacement)
+    return displacement
+
+
+def integrate_inverse(velocities: torch.Tensor, steps: int = 4) -> torch.Tensor:
+    """The inverse of ``integrate(velocities, steps)``: the negated velocities in reverse order."""
+    return integrate(-velocities.flip(0), steps)
+
+
+@torch.no_grad()
+def invert(
+    displacement: torch.Tensor, iterations: int = 50, tolerance: float = 0.01
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inverse of a given displacement by the fixed point ``w <- -u(x + w(x))`` (Chen et al. 2008).
+
+    The step is damped where it would overshoot. Stops when the largest residual is below ``tolerance`` voxels.
+
+    Returns
+    -------
+    The inverse ``[N, ndim, *spatial]``, and the residual ``|w(x) + u(x + w(x))|`` in voxels, ``[N, *spatial]``.
+    Where the displacement folds it has no inverse, and the residual says so.
+    """
+    inverse = torch.zeros_like(displacement)
+    error = displacement.clone()
+    best, residual = inverse, error.norm(dim=1)
+    step = torch.ones_like(residual)
+    for _ in range(iterations):
+        if float(residual.max()) < tolerance:
+            break
+        inverse = best - step[:, None] * error
+        candidate = inverse + warp(displacement, inverse)
+        length = candidate.norm(dim=1)
+        better = length < residual
+        best = torch.where(better[:, None], inverse, best)
+        error = torch.where(better[:, None], candidate, error)
+        residual = torch.where(better, length, residual)
+        step = torch.where(better, (step * 1.5).clamp(max=1.0), step * 0.5)
+    return best, residual
+
+
+def _differences(field: torch.Tensor, axis: int) -> torch.Tensor:
+    """``field[i + 1] - field[i]`` along spatial ``axis``, as long as the axis is minus one."""
+    n = field.shape[axis + 2]
+    return field.narrow(axis + 2, 1, n - 1) - field.narrow(axis + 2, 0, n - 1)
+
+
+def _determinant(columns: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Determinant of I + [columns], each column ``[N, ndim, *spatial]`` the derivative along one axis."""
+    rows = [[c[:, i] + (1.0 if i == j else 0.0) for j, c in enumerate(columns)] for i in range(len(columns))]
+    if len(rows) == 2:
+        return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
+def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
+    """Determinant of ``I + du/dx``, ``[N, *spatial]``: central differences inside, one-sided at the border.
+
+    1 is no change of volume, below 1 shrinks from the reference to the frame, 0 or less folds.
+    """
+    ndim = _ndim(displacement)
+    return _determinant([torch.gradient(displacement, dim=axis + 2)[0] for axis in range(ndim)])
+
+
+@torch.no_grad()
+def folding(displacement: torch.Tensor) -> torch.Tensor:
+    """Where the map is not one-to-one, boolean ``[N, *spatial]``: without the blind spot of central differences.
+
+    A voxel folds when the determinant is 0 or less for any choice of forward or backward differences along the axes
+    (all corners of all cells that meet in it), which in 2D is exact for the linearly interpolated map. Compare the
+    "digital diffeomorphism" of Liu et al. 2024.
+    """
+    ndim = _ndim(displacement)
+    spatial = displacement.shape[2:]
+    folds = torch.zeros((len(displacement), *spatial), dtype=torch.bool, device=displacement.device)
+    differences = [_differences(displacement, axis) for axis in range(ndim)]
+    for corner in itertools.product((0, 1), repeat=ndim):
+        # differences along every axis that start from this corner of each cell
+        columns = []
+        for axis in range(ndim):
+            column = differences[axis]
+            for other in range(ndim):
+                if other != axis:
+                    column = column.narrow(other + 2, corner[other], spatial[other] - 1)
+            columns.append(column)
+        bad = _determinant(columns) <= 0
+        place = tuple(slice(c, c + n - 1) for c, n in zip(corner, spatial, strict=True))
+        folds[(slice(None), *place)] |= bad
+    return folds
+
+
+def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Resize a field to spatial ``shape``, corners aligned, its vectors rescaled to the new voxels."""
+    ndim = _ndim(field)
+    shape = tuple(int(n) for n in shape)
+    if shape == tuple(field.shape[2:]):
+        return field
+    scale = [(m - 1) / max(n - 1, 1) for n, m in zip(field.shape[2:], shape, strict=True)]
+    factor = torch.tensor(scale, device=field.device, dtype=field.dtype).view(1, ndim, *[1] * ndim)
+    return F.interpolate(field, size=shape, mode=_KERNEL[ndim], align_corners=True) * factor
+
+
+def resize_image(image: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Resize images ``[N, C, *spatial]`` to ``shape``, corners aligned, blurred first along axes that shrink."""
+    shape = tuple(int(n) for n in shape)
+    if shape == tuple(image.shape[2:]):
+        return image
+    ratios = [n / m for n, m in zip(image.shape[2:], shape, strict=True)]
+    image = smooth(image, [0.4 * (r**2 - 1) ** 0.5 if r > 1 else 0.0 for r in ratios])
+    return F.interpolate(image, size=shape, mode=_KERNEL[image.ndim - 2], align_corners=True)
+
+
+@lru_cache(maxsize=64)
+def _gaussian(sigma: float, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    radius = max(int(3.0 * sigma + 0.5), 1)
+    x = torch.arange(-radius, radius + 1, device=device, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
+    return (kernel / kernel.sum()).to(dtype)
+
+
+def smooth(values: torch.Tensor, sigma: float | Sequence[float]) -> torch.Tensor:
+    """Gaussian smoothing of ``[N, C, *spatial]`` with standard deviation ``sigma`` in voxels (one, or one an axis).
+
+    The border value is continued outside, so a constant stays constant.
+    """
+    ndim = values.ndim - 2
+    sigmas = [float(sigma)] * ndim if isinstance(sigma, (int, float)) else [float(s) for s in sigma]
+    conv = F.conv2d if ndim == 2 else F.conv3d
+    for axis, s in enumerate(sigmas):
+        if s <= 0 or values.shape[axis + 2] == 1:
+            continue
+        kernel = _gaussian(s, values.device, values.dtype)
+        pad = [0] * (2 * ndim)
+        pad[2 * (ndim - 1 - axis)] = pad[2 * (ndim - 1 - axis) + 1] = len(kernel) // 2
+        shape = [1] * (ndim + 2)
+        shape[axis + 2] = len(kernel)
+        flat = values.reshape(-1, 1, *values.shape[2:])
+        values = conv(F.pad(flat, pad, mode="replicate"), kernel.view(shape)).reshape(values.shape)
+    return values
+
+
+def to_mm(displacement: torch.Tensor | np.ndarray, grid: Grid) -> torch.Tensor | np.ndarray:
+    """Displacement ``[..., ndim, *spatial]`` in voxels of ``grid`` to LPS millimetres ``[..., 3, *spatial]``."""
+    return _apply_matrix(displacement, grid.vector_matrix, grid.ndim)
+
+
+def from_mm(displacement: torch.Tensor | np.ndarray, grid: Grid) -> torch.Tensor | np.ndarray:
+    """LPS mm ``[..., 3, *spatial]`` to voxels ``[..., ndim, *spatial]``; a slice drops the through-plane part."""
+    return _apply_matrix(displacement, np.linalg.pinv(grid.vector_matrix), grid.ndim)
+
+
+def _apply_matrix(field: torch.Tensor | np.ndarray, matrix: np.ndarray, ndim: int) -> torch.Tensor | np.ndarray:
+    axis = field.ndim - ndim - 1
+    if isinstance(field, torch.Tensor):
+        weights = torch.as_tensor(matrix, device=field.device, dtype=field.dtype)
+        return torch.einsum("rc,...c->...r", weights, field.movedim(axis, -1)).movedim(-1, axis)
+    return np.moveaxis(np.moveaxis(field, axis, -1) @ matrix.T.astype(field.dtype), -1, axis)

@@ -1,0 +1,73 @@
+"""What a Motion does to images, labels and points: the only place where a direction is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from . import flow
+from .cine import Motion
+from .errors import InputError
+
+
+def _warp_frames(images: np.ndarray, fields: np.ndarray, nearest: bool) -> np.ndarray:
+    """Warp ``[T or 1, *spatial]`` by ``[T, ndim, *spatial]``, frame by frame so that memory stays small."""
+    mode = "nearest" if nearest else "linear"
+    kind = images.dtype
+    out = np.empty((len(fields), *images.shape[1:]), dtype=kind if nearest else np.float32)
+    with torch.inference_mode():
+        for t, field in enumerate(fields):
+            source = images[t if len(images) > 1 else 0].astype(np.float32)
+            warped = flow.warp(torch.from_numpy(source)[None, None], torch.from_numpy(np.array(field))[None], mode)
+            out[t] = warped[0, 0].numpy()
+    return out
+
+
+def compensate(motion: Motion, frames: np.ndarray, nearest: bool = False) -> np.ndarray:
+    """Frames ``[T, *spatial]`` brought onto the reference: ``frame_t(x + displacement_t(x))``, the motion taken out.
+
+    Float32, or the frames' own type with ``nearest`` (labels).
+    """
+    if frames.shape != (len(motion), *motion.grid.shape):
+        raise InputError(f"Frames of shape {frames.shape} are not on the motion's grid {motion.grid.shape}.")
+    return _warp_frames(frames, motion.displacement, nearest)
+
+
+def propagate(motion: Motion, image: np.ndarray, nearest: bool = False) -> np.ndarray:
+    """One image or label map ``[*spatial]`` of the reference frame carried to every frame: ``[T, *spatial]``.
+
+    ``image(x + inverse_t(x))``; float32, or the image's own type with ``nearest`` (labels).
+    """
+    if image.shape != motion.grid.shape:
+        raise InputError(
+            f"The image or label map has shape {image.shape}, but the reference frame has {motion.grid.shape}; "
+            "draw it on the reference frame, or resample it to that frame's geometry."
+        )
+    return _warp_frames(image[None], motion.inverse, nearest)
+
+
+def move_points(motion: Motion, points: np.ndarray, frame: int) -> np.ndarray:
+    """Points ``[P, 3]`` (LPS mm) drawn on the reference frame, moved to where that tissue is in ``frame``."""
+    return _move(motion, points, motion.displacement[frame])
+
+
+def move_points_back(motion: Motion, points: np.ndarray, frame: int) -> np.ndarray:
+    """Points ``[P, 3]`` (LPS mm) of ``frame`` moved to where that tissue is in the reference frame."""
+    return _move(motion, points, motion.inverse[frame])
+
+
+def _move(motion: Motion, points: np.ndarray, field: np.ndarray) -> np.ndarray:
+    points = np.asarray(points, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"Points need shape [P, 3] in mm, not {points.shape}.")
+    position = motion.grid.mm_to_voxel(points)
+    size = np.maximum(np.array(motion.grid.shape) - 1, 1)
+    where = torch.from_numpy((2 * position / size - 1)[:, ::-1].astype(np.float32).copy())
+    ndim = motion.grid.ndim
+    sampled = torch.nn.functional.grid_sample(
+        torch.from_numpy(np.array(field))[None],
+        where.view(1, -1, *[1] * (ndim - 1), ndim),
+        padding_mode="border",
+        align_corners=True,
+    )
+    return points + sampled.reshape(ndim, -1).T.double().numpy() @ motion.grid.vector_matrix.T
