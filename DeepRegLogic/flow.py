@@ -29,6 +29,7 @@ def _ndim(field: torch.Tensor) -> int:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is cached must serve later calls with gradients, too
 def identity(
     shape: tuple[int, ...], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
@@ -38,6 +39,7 @@ def identity(
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def _sampling_base(
     shape: tuple[int, ...], device: torch.device, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -230,6 +232,7 @@ def resize_image(image: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _gaussian(sigma: float, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     radius = max(int(3.0 * sigma + 0.5), 1)
     x = torch.arange(-radius, radius + 1, device=device, dtype=torch.float64)

@@ -1,0 +1,93 @@
+"""Displacement fields as ITK has them: in LPS millimetres, from a point of the fixed image to the moving one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .. import flow
+from ..errors import InputError
+from ..grid import Grid
+from .atomic import whole_file
+from .complete import check_complete
+from .images import describe
+from .names import suffix_of
+from .write import write_image
+
+FIELD_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha", ".h5", ".tfm")
+_IMAGES = (".nrrd", ".nii.gz", ".nii", ".mha")
+# ITK reads a NIfTI file of one slice as two-dimensional, losing where it lies: the slice is stored twice, and says so
+_TWICE = "one slice, stored twice"
+
+
+def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
+    """Write a displacement ``[ndim, *grid.shape]`` in voxels as a three-dimensional ITK displacement field.
+
+    The suffix of ``path`` decides: ``.nrrd``, ``.nii``, ``.nii.gz`` and ``.mha`` are float32 vector images,
+    ``.h5`` and ``.tfm`` are a DisplacementFieldTransform. Slicer loads all of them as a transform to be applied to the
+    moving image; SimpleITK applies them with ``Resample(moving, fixed, sitk.DisplacementFieldTransform(field))``.
+
+    Raises
+    ------
+    InputError : a shape that does not fit the grid, vectors that are not finite, or an unknown suffix.
+    OutputError : the place cannot be written or is full; nothing is left behind.
+    """
+    path = Path(path).expanduser()
+    displacement = np.asarray(displacement, dtype=np.float32)
+    if displacement.shape != (grid.ndim, *grid.shape):
+        raise InputError(f"A field of shape {displacement.shape} does not fit a grid of {(grid.ndim, *grid.shape)}.")
+    if not np.isfinite(displacement).all():
+        raise InputError(f"'{path}': a field with NaN or infinite vectors is not written.")
+    suffix = suffix_of(path)
+    if suffix not in FIELD_SUFFIXES:
+        raise InputError(f"'{path}': fields are written as {', '.join(FIELD_SUFFIXES)}, not '{suffix}'.")
+    vectors = np.moveaxis(flow.to_mm(displacement, grid), 0, -1).reshape(*reversed(grid.size), 3)
+    twice = suffix in (".nii", ".nii.gz") and grid.ndim == 2
+    if twice:
+        vectors = np.concatenate([vectors, vectors])
+    kind = np.float32 if suffix in _IMAGES else np.float64
+    image = sitk.GetImageFromArray(np.ascontiguousarray(vectors, dtype=kind), isVector=True)
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    if twice:
+        image.SetMetaData("ITK_FileNotes", _TWICE)
+    with whole_file(path) as part:
+        if suffix in _IMAGES:
+            write_image(part, image)
+        else:
+            sitk.WriteTransform(sitk.DisplacementFieldTransform(image), str(part))
+
+
+def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
+    """Read an ITK displacement field: the displacement ``[ndim, *grid.shape]`` in voxels, float32, and its grid.
+
+    A field of one slice loses its through-plane part.
+
+    Raises
+    ------
+    InputError : missing, damaged, or not a displacement field in three dimensions.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise InputError(f"There is no file '{path}'.")
+    try:
+        if suffix_of(path) in _IMAGES:
+            check_complete(path)
+            image = sitk.ReadImage(str(path))
+        else:
+            transform = sitk.ReadTransform(str(path))
+            if transform.GetName() != "DisplacementFieldTransform":
+                raise InputError(f"'{path}' holds a {transform.GetName()}, not a displacement field.")
+            image = sitk.DisplacementFieldTransform(transform).GetDisplacementField()
+    except RuntimeError as error:
+        raise InputError(f"'{path}' cannot be read as a displacement field: {describe(error)}.") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
+        raise InputError(f"'{path}' is no displacement field in three dimensions.")
+    if image.HasMetaDataKey("ITK_FileNotes") and image.GetMetaData("ITK_FileNotes").strip() == _TWICE:
+        image = image[:, :, :1]
+    grid = Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    vectors = np.moveaxis(sitk.GetArrayFromImage(image), -1, 0).reshape(3, *grid.shape)
+    return flow.from_mm(vectors, grid).astype(np.float32), grid

@@ -1,0 +1,182 @@
+"""Multi-frame DICOM files: Enhanced MR and CT, whose frames have places of their own; ultrasound and angiography."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..cine import Cine
+from ..errors import InputError
+from ..grid import Grid
+from .dicom import lenient, read_dataset, seconds
+from .images import check_budget
+from .pixels import decode, number, numbers, rescale, stored_bytes
+from .stack import Slice, arrange
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+# frame sizes of ultrasound consoles, smallest first
+_CONSOLES = ((640, 480), (720, 576), (768, 576), (800, 600), (1024, 768), (1280, 960), (1280, 1024), (1600, 1200))
+
+
+def read_multiframe(path: Path, name: str, memory_gb: float | None = None) -> Cine:
+    """The cine of one multi-frame DICOM file.
+
+    Raises
+    ------
+    InputError : the file is damaged, its frames have no positions where they should, or they form no even stack.
+    MemoryBudgetError : more pixels than ``memory_gb``.
+    """
+    with lenient():
+        header = read_dataset(path, pixels=False)
+        check_budget(str(path), stored_bytes(header), memory_gb)
+        return (_read_enhanced if is_enhanced(header) else _read_plain)(path, name)
+
+
+def is_enhanced(header: Dataset) -> bool:
+    """Whether the frames of the file have positions of their own (Enhanced MR, CT, PET, US volumes; not X-ray)."""
+    kind = getattr(header.get("SOPClassUID"), "name", "")
+    return "Enhanced" in kind and header.get("Modality") not in ("XA", "RF")
+
+
+def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
+    """The functional group of a frame, its own or that of all frames; empty where there is none."""
+    from pydicom import Dataset
+
+    for place in (frame, shared):
+        sequence = place.get(keyword) if place is not None else None
+        if sequence:
+            return sequence[0]
+    return Dataset()
+
+
+def _read_enhanced(path: Path, name: str) -> Cine:
+    dataset = read_dataset(path)
+    count = int(number(dataset, "NumberOfFrames") or 1)
+    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    if len(frames) != count:
+        raise InputError(
+            f"'{path}' has {count} frames but describes the place of {len(frames)} (per-frame functional groups); "
+            "its geometry is lost, export it again from its source."
+        )
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    plan = arrange([_enhanced_slice(dataset, frame, shared, n, path) for n, frame in enumerate(frames)], name)
+    pixels, notes = decode(dataset, path, apply_scale=False)
+    images = []
+    for image, frame in zip(pixels.reshape(count, *pixels.shape[-2:]), frames, strict=True):
+        transform = _group(frame, shared, "PixelValueTransformationSequence")
+        slope, intercept = number(transform, "RescaleSlope"), number(transform, "RescaleIntercept")
+        images.append(rescale(image, 1.0 if slope is None else slope, intercept or 0.0))
+    values = np.stack(images)[plan.order].reshape(len(plan.order), *plan.grid.shape)
+    return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=(*notes, *plan.notes))
+
+
+def _enhanced_slice(dataset: Dataset, frame: Dataset, shared: Dataset | None, n: int, path: Path) -> Slice:
+    position = numbers(_group(frame, shared, "PlanePositionSequence"), "ImagePositionPatient", 3)
+    orientation = numbers(_group(frame, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    measures = _group(frame, shared, "PixelMeasuresSequence")
+    spacing = numbers(measures, "PixelSpacing", 2)
+    if position is None or orientation is None or spacing is None:
+        raise InputError(f"Frame {n + 1} of '{path}' has no position, orientation or pixel spacing; export it again.")
+    content = _group(frame, shared, "FrameContentSequence")
+    trigger = _group(frame, shared, "CardiacSynchronizationSequence")
+    delay = number(trigger, "NominalCardiacTriggerDelayTime")
+    clock = seconds(content.get("FrameReferenceDateTime"))
+    return Slice(
+        label=f"frame {n + 1}",
+        size=(int(dataset.Columns), int(dataset.Rows)),
+        spacing=(spacing[1], spacing[0]),
+        depth=number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness") or 0.0,
+        position=position,
+        orientation=orientation,
+        delay=number(trigger, "ActualCardiacTriggerDelayTime") if delay is None else delay,
+        index=number(content, "TemporalPositionIndex"),
+        clock=seconds(content.get("FrameAcquisitionDateTime")) if clock is None else clock,
+        number=float(n),
+    )
+
+
+def _read_plain(path: Path, name: str) -> Cine:
+    """Frames over time of one fixed view."""
+    dataset = read_dataset(path)
+    columns, rows = int(dataset.Columns), int(dataset.Rows)
+    spacing, notes = _pixel_spacing(dataset, columns, rows)
+    pixels, colour = decode(dataset, path)
+    frames = pixels.reshape(-1, rows, columns)
+    times = _frame_times(dataset, len(frames))
+    if times is None and len(frames) > 1:
+        notes = (*notes, "The header gives no usable frame times; frames are numbered instead.")
+    grid = Grid((columns, rows, 1), (*spacing, 1.0))
+    return Cine(frames, grid, times, name=name, suffix=".dcm", notes=(*colour, *notes))
+
+
+def _frame_times(dataset: Dataset, count: int) -> np.ndarray | None:
+    """Seconds from the first frame: from each frame's own step, the common step, or the rate."""
+    steps = dataset.get("FrameTimeVector")
+    if steps is not None and count > 1:
+        try:
+            times = np.cumsum([float(step) for step in steps]) / 1000
+        except (TypeError, ValueError):
+            times = np.empty(0)
+        if len(times) == count and np.all(np.diff(times) > 0):
+            return times - times[0]
+    step = number(dataset, "FrameTime")
+    if step is not None and step > 0:
+        return np.arange(count) * step / 1000
+    for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
+        rate = number(dataset, keyword)
+        if rate is not None and rate > 0:
+            return np.arange(count) / rate
+    return None
+
+
+def _pixel_spacing(dataset: Dataset, columns: int, rows: int) -> tuple[tuple[float, float], tuple[str, ...]]:
+    """Spacing in mm along i and j, and notes on where it comes from."""
+    regions = dataset.get("SequenceOfUltrasoundRegions") or []
+    scaled = [region for region in regions if _region_scale(region) is not None]
+    if scaled:
+        x, y = _region_scale(max(scaled, key=_region_area))
+        right = max(number(r, "RegionLocationMaxX1") or 0 for r in regions) + 1
+        bottom = max(number(r, "RegionLocationMaxY1") or 0 for r in regions) + 1
+        if right <= columns and bottom <= rows:
+            return (x, y), ()
+        told = _tagged_size(columns, rows, right, bottom)
+        note = (
+            f"The ultrasound region tag reaches beyond the {columns}x{rows} pixels of the image; it was taken to "
+            f"describe {told[0]}x{told[1]} pixels, and the spacing was corrected for that."
+        )
+        return (x * told[0] / columns, y * told[1] / rows), (note,)
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        spacing = numbers(dataset, keyword, 2)
+        if spacing is not None and min(spacing) > 0:
+            return (spacing[1], spacing[0]), ()
+    return (1.0, 1.0), ("The file stores no pixel spacing; 1 mm was assumed.",)
+
+
+def _region_scale(region: Dataset) -> tuple[float, float] | None:
+    """Millimetres a pixel of an ultrasound region that is an image in centimetres (not a Doppler or M-mode trace)."""
+    units = (number(region, "PhysicalUnitsXDirection"), number(region, "PhysicalUnitsYDirection"))
+    x, y = number(region, "PhysicalDeltaX"), number(region, "PhysicalDeltaY")
+    return (abs(x) * 10, abs(y) * 10) if units == (3, 3) and x and y else None
+
+
+def _region_area(region: Dataset) -> float:
+    left, top, right, bottom = (number(region, f"RegionLocation{k}") or 0 for k in ("MinX0", "MinY0", "MaxX1", "MaxY1"))
+    return (right - left) * (bottom - top)
+
+
+def _tagged_size(columns: int, rows: int, right: float, bottom: float) -> Sequence[int]:
+    """The size in pixels that an ultrasound region tag describes when it does not fit into the image.
+
+    The smallest usual console size of the image's shape that holds the region, else the smallest whole multiple.
+    """
+    for width, height in _CONSOLES:
+        if right <= width and bottom <= height and abs(width * rows - height * columns) <= 0.01 * width * rows:
+            return width, height
+    factor = math.ceil(max(right / columns, bottom / rows))
+    return factor * columns, factor * rows

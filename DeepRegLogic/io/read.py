@@ -1,0 +1,210 @@
+"""Reading: which reader a path belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..cine import Cine
+from ..errors import InputError
+from ..grid import Grid
+from .dicom import choose_series, find_dicom, is_dicom, lenient, read_classic, read_dataset, series_of
+from .images import read_file, read_list
+from .multiframe import is_enhanced, read_multiframe
+from .names import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
+from .pixels import number
+
+Source = str | Path | Sequence[str | Path]
+
+
+def read_cine(
+    source: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
+) -> Cine:
+    """Read frames over time.
+
+    Parameters
+    ----------
+    source : a ``.seq.nrrd``, four-dimensional NRRD, NIfTI or MetaImage file, a multi-frame DICOM file (Enhanced MR,
+        ultrasound), a folder of classic DICOM or of image files, or a list of image files in the order of time.
+    series : SeriesInstanceUID to take from a DICOM folder that holds several (see ``list_series``).
+    name : name of the cine; by default that of the file or folder.
+    memory_gb : refuse, before pixels are read, what holds more gigabytes of them.
+
+    Returns
+    -------
+    The frames in the type of the file, with its geometry (LPS mm) and its frame times in seconds, or frame numbers
+    where it has no usable ones. ``notes`` says what reading changed.
+
+    Raises
+    ------
+    InputError : what is there cannot be read, is damaged, does not fit together, or is a single image.
+    MemoryBudgetError : more than ``memory_gb``.
+    """
+    cine = _read(source, series, name, memory_gb)
+    if len(cine) < 2:
+        raise InputError(
+            f"'{_title(source)}' holds one image of {cine.grid.size} voxels, not frames over time. Give a .seq.nrrd or "
+            "four-dimensional file, a DICOM series with several phases, or a list of image files; if its third axis is "
+            "time, save it with four axes as (X, Y, 1, time)."
+        )
+    return cine
+
+
+def read_image(
+    path: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
+) -> Cine:
+    """Read one image, 2D or 3D, as a cine of one frame: an image file, a DICOM file, or a folder of DICOM slices.
+
+    Parameters and errors are those of ``read_cine``; more than one frame is an ``InputError``.
+    """
+    image = _read(path, series, name, memory_gb)
+    if len(image) > 1:
+        raise InputError(f"'{_title(path)}' holds {len(image)} frames where one image is needed; save one frame of it.")
+    return image
+
+
+def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
+    """Read a label map that lies on ``grid``: integers ``[*grid.shape]``.
+
+    A ``.seg.nrrd`` of Slicer, which is stored cropped to its segments, is put back into the whole grid (0 around it).
+
+    Raises
+    ------
+    InputError : it cannot be read, holds other than whole numbers, or lies on another grid.
+    """
+    path = Path(path).expanduser()
+    image = read_image(path)
+    labels = image.frames[0]
+    if labels.dtype.kind == "f":
+        if not np.array_equal(labels, np.rint(labels)):
+            raise InputError(f"'{path}' holds fractions, so it is no label map; give one with whole numbers.")
+        labels = labels.astype(np.int32)
+    if suffix_of(path) == ".seg.nrrd":
+        labels = _uncropped(labels, image.grid, grid, path)
+    elif suffix_of(path) in PICTURES and image.grid.size == grid.size:
+        pass  # pictures store no geometry: the size must do
+    elif not image.grid.matches(grid, tolerance=1e-2):
+        raise _misplaced(path, image.grid, grid)
+    return np.ascontiguousarray(labels)
+
+
+def read_label_names(path: str | Path) -> dict[int, str]:
+    """What a ``.seg.nrrd`` of Slicer calls its labels: value -> name; empty for every other file."""
+    path = Path(path).expanduser()
+    if suffix_of(path) != ".seg.nrrd":
+        return {}
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    keys = [key for key in header.GetMetaDataKeys() if key.startswith("Segment") and key.endswith("_LabelValue")]
+    names = {key: key.removesuffix("LabelValue") + "Name" for key in keys}
+    return {int(header.GetMetaData(key)): header.GetMetaData(n) for key, n in names.items() if header.HasMetaDataKey(n)}
+
+
+def _misplaced(path: Path, found: Grid, wanted: Grid) -> InputError:
+    def words(grid: Grid) -> str:
+        spacing, origin = (", ".join(f"{v:.4g}" for v in values) for values in (grid.spacing, grid.origin))
+        return f"{grid.size} voxels, spacing ({spacing}) mm, origin ({origin}) mm"
+
+    return InputError(
+        f"The labels in '{path}' lie on another grid ({words(found)}) than the images ({words(wanted)}); "
+        "draw them on the reference frame, or resample them to its geometry (nearest neighbour)."
+    )
+
+
+def _uncropped(labels: np.ndarray, found: Grid, grid: Grid, path: Path) -> np.ndarray:
+    start = np.rint(np.linalg.solve(grid.matrix, found.matrix[:, 3])[:3]).astype(int)
+    origin = tuple(grid.matrix[:3, :3] @ start + grid.origin)
+    aligned = Grid(found.size, grid.spacing, origin, grid.direction).matches(found, tolerance=1e-2)
+    if not aligned or np.any(start < 0) or np.any(start + found.size > grid.size):
+        raise _misplaced(path, found, grid)
+    whole = np.zeros(tuple(reversed(grid.size)), labels.dtype)
+    place = tuple(slice(s, s + n) for s, n in zip(start[::-1], found.size[::-1], strict=True))
+    whole[place] = labels.reshape(tuple(reversed(found.size)))
+    return whole.reshape(grid.shape)
+
+
+def _title(source: Source) -> str:
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return f"{source[0]} ..." if len(source) > 1 else str(source[0])
+
+
+def _read(source: Source, series: str | None, name: str | None, memory_gb: float | None) -> Cine:
+    if not isinstance(source, (str, Path)):
+        paths = [Path(path).expanduser() for path in source]
+        if not paths:
+            raise InputError("No files were given.")
+        for path in paths:
+            _check_file(path)
+        if len(paths) == 1:
+            return _read_one(paths[0], name, memory_gb)
+        if all(is_dicom(path) for path in paths):
+            return _read_series(paths, series, name or paths[0].parent.name, memory_gb)
+        return read_list(paths, name or stem_of(paths[0]).rstrip("0123456789-_. ") or "cine", memory_gb)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _read_folder(path, series, name or path.resolve().name, memory_gb)
+    _check_file(path)
+    return _read_one(path, name, memory_gb)
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; give its files, or the folder alone.")
+    if not path.is_file():
+        raise InputError(f"There is no file or folder '{path}'.")
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputError(f"'{path}' may not be read: {error.strerror}.") from error
+    if empty:
+        raise InputError(f"'{path}' is an empty file.")
+
+
+def _read_one(path: Path, name: str | None, memory_gb: float | None) -> Cine:
+    if is_dicom(path):
+        return _read_series([path], None, name or path.stem, memory_gb)
+    if suffix_of(path) in (".dcm", ".ima"):
+        raise InputError(f"'{path}' is no DICOM file, or its beginning is lost.")
+    return read_file(path, name, memory_gb)
+
+
+def _read_series(paths: Sequence[Path], series: str | None, name: str, memory_gb: float | None) -> Cine:
+    info = choose_series(series_of(paths), series, name)
+    with lenient():
+        headers = [read_dataset(path, pixels=False) for path in info.files]
+        several = [is_enhanced(h) or (number(h, "NumberOfFrames") or 1) > 1 for h in headers]
+        placed = "ImagePositionPatient" in headers[0]
+    if not any(several) and (placed or len(several) > 1):
+        return read_classic(info, name, memory_gb)
+    if len(several) > 1:
+        raise InputError(
+            f"Series {info.uid} of '{name}' has several multi-frame files ({listing(info.files)}); give one of them."
+        )
+    return read_multiframe(info.files[0], name, memory_gb)
+
+
+def _read_folder(folder: Path, series: str | None, name: str, memory_gb: float | None) -> Cine:
+    dicom = find_dicom(folder)
+    if dicom:
+        return _read_series(dicom, series, name, memory_gb)
+    files = sorted((p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural)
+    images = [path for path in files if suffix_of(path) in SUFFIXES]
+    if not images:
+        what = f"none of its {len(files)} files is an image" if files else "it is empty"
+        raise InputError(f"'{folder}' holds no images: {what}.")
+    kinds = sorted({suffix_of(path) for path in images})
+    if len(kinds) > 1:
+        raise InputError(
+            f"'{folder}' holds images of several kinds ({', '.join(kinds)}); give the files of the frames."
+        )
+    if len(images) == 1:
+        return read_file(images[0], name, memory_gb)
+    for path in images:
+        _check_file(path)
+    return read_list(images, name, memory_gb)

@@ -1,0 +1,129 @@
+"""Writing frames over time: .seq.nrrd as Slicer has it, four-dimensional NIfTI and MetaImage, folders of PNG."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..cine import Cine
+from ..errors import InputError
+from ..grid import Grid
+from .atomic import whole_file, whole_folder
+from .complete import check_complete
+from .names import suffix_of
+
+_NRRD_TYPES = {
+    "int8": "signed char", "uint8": "unsigned char", "int16": "short", "uint16": "unsigned short",
+    "int32": "int", "uint32": "unsigned int", "int64": "long long", "uint64": "unsigned long long",
+    "float32": "float", "float64": "double",
+}  # fmt: skip
+
+
+def write_cine(path: str | Path, frames: np.ndarray, like: Cine) -> None:
+    """Write frames on the grid and at the times of ``like``, in their own type.
+
+    The suffix of ``path`` decides: ``.seq.nrrd`` or ``.nrrd`` (Slicer's sequence format), ``.nii``, ``.nii.gz``,
+    ``.mha`` (four axes; these hold evenly spaced times only, so the mean step is written), or no suffix: a folder of
+    numbered PNG files (8 or 16 bit slices only, no geometry and no times).
+
+    Parameters
+    ----------
+    frames : ``[T, *grid.shape]``.
+
+    Raises
+    ------
+    InputError : frames not on the grid or not finite, an unknown suffix, or pixels that the format cannot hold.
+    OutputError : the place cannot be written or is full; nothing is left behind.
+    """
+    path, grid = Path(path).expanduser(), like.grid
+    frames = np.asarray(frames)
+    if frames.shape != (len(like), *grid.shape):
+        raise InputError(f"Frames of shape {frames.shape} do not fit '{like.name}' ({len(like)}, *{grid.shape}).")
+    if frames.dtype == bool:
+        frames = frames.astype(np.uint8)
+    if frames.dtype.name not in _NRRD_TYPES:
+        raise InputError(f"Pixels of type {frames.dtype} cannot be written; turn them into float32 first.")
+    if not np.isfinite(frames).all():
+        raise InputError(f"'{path}': frames with NaN or infinite pixels are not written.")
+    suffix = suffix_of(path)
+    if suffix == "":
+        _write_pictures(path, frames, grid)
+    elif suffix in (".seq.nrrd", ".nrrd"):
+        with whole_file(path) as part:
+            part.write_bytes(_sequence_header(frames, like) + _gzip(frames))
+    elif suffix in (".nii", ".nii.gz", ".mha"):
+        with whole_file(path) as part:
+            write_image(part, _four_axes(frames, like))
+    else:
+        raise InputError(f"'{path}': frames are written as .seq.nrrd, .nrrd, .nii, .nii.gz or .mha, not '{suffix}'.")
+
+
+def write_image(path: Path, image: sitk.Image) -> None:
+    """``sitk.WriteImage`` that also fails where ITK writes half a NIfTI file to a full disk without a word."""
+    sitk.WriteImage(image, str(path), useCompression=True)
+    try:
+        check_complete(path)
+    except InputError as error:
+        raise OSError("No space left on device") from error
+
+
+def _sequence_header(frames: np.ndarray, like: Cine) -> bytes:
+    """The header of Slicer's volume sequence format; the list axis is the last."""
+    grid = like.grid
+
+    def vector(values: np.ndarray) -> str:
+        return "(" + ",".join(repr(float(v)) for v in values) + ")"
+
+    directions = " ".join(vector(grid.matrix[:3, c]) for c in range(3))
+    unit, label = (like.time_unit, "time") if like.time_unit else ("", "frame")
+    lines = [
+        "NRRD0005",
+        f"type: {_NRRD_TYPES[frames.dtype.name]}",
+        "dimension: 4",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(str(n) for n in grid.size)} {len(frames)}",
+        f"space directions: {directions} none",
+        "kinds: domain domain domain list",
+        f'labels: "" "" "" "{label}"',
+        f'units: "" "" "" "{unit}"',
+        *(["endian: little"] if frames.dtype.itemsize > 1 else []),
+        "encoding: gzip",
+        f"space origin: {vector(np.array(grid.origin))}",
+        "DataNodeClassName:=vtkMRMLScalarVolumeNode",
+        "axis 3 index type:=numeric",
+        f"axis 3 index values:={' '.join(f'{t:.10g}' for t in like.times)}",
+    ]
+    return ("\n".join(lines) + "\n\n").encode("ascii")
+
+
+def _gzip(frames: np.ndarray) -> bytes:
+    squeezer = zlib.compressobj(level=1, wbits=31)
+    little = np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("<"))
+    return b"".join([*(squeezer.compress(frame) for frame in little), squeezer.flush()])
+
+
+def _four_axes(frames: np.ndarray, like: Cine) -> sitk.Image:
+    grid = like.grid
+    image = sitk.GetImageFromArray(frames.reshape(len(frames), *reversed(grid.size)), isVector=False)
+    step = float(np.diff(like.times).mean()) if len(like) > 1 else 1.0
+    direction = np.eye(4)
+    direction[:3, :3] = np.reshape(grid.direction, (3, 3))
+    image.SetSpacing((*grid.spacing, step))
+    image.SetOrigin((*grid.origin, float(like.times[0])))
+    image.SetDirection(direction.ravel().tolist())
+    image.SetMetaData("TimeUnit", like.time_unit)
+    return image
+
+
+def _write_pictures(folder: Path, frames: np.ndarray, grid: Grid) -> None:
+    if grid.ndim != 2 or frames.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"'{folder}': only slices of 8 or 16 bit are written as PNG; choose .seq.nrrd for these frames."
+        )
+    digits = max(3, len(str(len(frames) - 1)))
+    with whole_folder(folder) as part:
+        for t, frame in enumerate(frames):
+            sitk.WriteImage(sitk.GetImageFromArray(frame), str(part / f"{folder.name}_{t:0{digits}d}.png"), True)

@@ -1,0 +1,64 @@
+"""Losses of registration that MONAI lacks, or that must be fast. Pure functions, batch aware, differentiable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+_MEAN = {2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def mse(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of two images ``[N, 1, *spatial]``, over everything."""
+    return F.mse_loss(a, b)
+
+
+def local_correlation(a: torch.Tensor, b: torch.Tensor, window: int = 9) -> torch.Tensor:
+    """Squared local correlation coefficient of images ``[N, 1, *spatial]``, of the same shape: 1 equal, 0 unrelated.
+
+    The correlation is taken in the window of ``window`` voxels (odd) a side around every voxel (Avants et al. 2008);
+    a window that reaches over the border holds the voxels inside only. Where an image is flat, it correlates with
+    nothing.
+    """
+    a, b = a.float(), b.float()
+    # about the mean of the whole image, so that the small variances below are not differences of large numbers
+    axes = tuple(range(1, a.ndim))
+    a, b = a - a.mean(axes, keepdim=True), b - b.mean(axes, keepdim=True)
+    moments = torch.cat([a, b, a * a, b * b, a * b], dim=1)
+    means = _MEAN[a.ndim - 2](moments, window, stride=1, padding=window // 2, count_include_pad=False)
+    mean_a, mean_b, mean_aa, mean_bb, mean_ab = means.split(1, dim=1)
+    variance_a = (mean_aa - mean_a**2).clamp(min=0)
+    variance_b = (mean_bb - mean_b**2).clamp(min=0)
+    covariance = mean_ab - mean_a * mean_b
+    return (covariance**2 / (variance_a * variance_b + 1e-7)).clamp(max=1)
+
+
+def lncc(a: torch.Tensor, b: torch.Tensor, window: int = 9) -> torch.Tensor:
+    """One minus the mean of ``local_correlation``: 0 for equal images, 1 for unrelated ones."""
+    return 1 - local_correlation(a, b, window).mean()
+
+
+def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
+    """Mean squared forward difference of ``[N, C, *spatial]``, mean over the axes, components and voxels.
+
+    Voxels may be longer along one axis than another: with ``spacing`` (mm, in array order) the differences are per
+    length of the shortest spacing.
+    """
+    ndim = field.ndim - 2
+    steps = [1.0] * ndim if spacing is None else [s / min(spacing) for s in spacing]
+    terms = [(field.diff(dim=axis + 2) / steps[axis]).square().mean() for axis in range(ndim)]
+    return torch.stack(terms).mean()
+
+
+def temporal_bending(velocities: torch.Tensor, cyclic: bool = False) -> torch.Tensor:
+    """Mean squared second difference ``v[t+1] - 2 v[t] + v[t-1]`` along time of ``[N, T, ndim, *spatial]``.
+
+    ``cyclic`` closes the loop. Fewer than three frames have no bending: 0.
+    """
+    if velocities.shape[1] < 3:
+        return velocities.new_zeros(())
+    if cyclic:
+        velocities = torch.cat([velocities[:, -1:], velocities, velocities[:, :1]], dim=1)
+    return velocities.diff(n=2, dim=1).square().sum(dim=2).mean()

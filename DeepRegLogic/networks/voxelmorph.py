@@ -1,0 +1,46 @@
+"""VoxelMorph (Balakrishnan et al. 2019), each frame of a cine on its own: MONAI's U-Net behind the cine contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from .base import CineNetwork
+
+
+class VoxelMorph(CineNetwork):
+    """The pairwise baseline: a frame's velocity comes from that frame and the reference alone.
+
+    Parameters
+    ----------
+    ndim : number of spatial axes, 2 or 3.
+    channels : channels of the U-Net's convolutions in pairs (down, up), from the finest level to the coarsest.
+    final : channels of the convolutions behind the U-Net.
+
+    The defaults are the paper's 2D form with the 81 458 parameters that TLRN without its residual blocks has.
+    """
+
+    def __init__(
+        self,
+        ndim: int = 2,
+        channels: Sequence[int] = (16, 32, 32, 32, 32, 32),
+        final: Sequence[int] = (16, 16),
+    ) -> None:
+        from monai.networks.nets.voxelmorph import VoxelMorphUNet
+
+        super().__init__(ndim, final[-1], 2 ** (len(channels) // 2))
+        unet = VoxelMorphUNet(
+            spatial_dims=ndim,
+            in_channels=2,
+            unet_out_channels=channels[-1],
+            channels=tuple(channels),
+            final_conv_channels=tuple(final),
+        )
+        body, last = unet.net
+        self.backbone = nn.Sequential(body, *list(last)[:-1])
+        self.initialise()
+
+    def features(self, pairs: torch.Tensor, batch: int) -> torch.Tensor:
+        return self.backbone(pairs)

@@ -1,0 +1,59 @@
+"""The look that all figures share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .view import SliceView
+
+BLUE, RED, ORANGE = "#0072B2", "#D55E00", "#E69F00"
+LABEL_COLOURS = (ORANGE, "#56B4E9", "#009E73", "#CC79A7", RED, BLUE, "#F0E442")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart; the brightest on dark images first."""
+
+INK = "#222222"
+GUIDE = "#9A9A9A"
+DPI = 150
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` x ``height`` inches that needs no display."""
+    return Figure((width, height), dpi=DPI, facecolor="white", layout="constrained")
+
+
+def grey_window(frames: np.ndarray) -> tuple[float, float]:
+    """Darkest and brightest shown intensity: the 1st and the 99.5th percentile."""
+    low, high = np.percentile(frames, (1.0, 99.5))
+    return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+
+
+def show_plane(ax: Axes, view: SliceView, plane: np.ndarray, **options: object) -> object:
+    """Draw a plane with its true shape and no ticks; grey unless ``cmap`` is given."""
+    options.setdefault("cmap", "gray")
+    shown = ax.imshow(plane, extent=view.extent, interpolation="bilinear", **options)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return shown
+
+
+def draw_contours(ax: Axes, view: SliceView, masks: dict[int, np.ndarray]) -> None:
+    """Outline masks ``label -> [rows, columns]`` (0 to 1), one colour a label; the first lies on top."""
+    rows, columns = view.positions()
+    for number, mask in reversed(list(enumerate(masks.values()))):
+        if mask.min() < 0.5 < mask.max():
+            ax.contour(columns, rows, mask, levels=[0.5], colors=[label_colour(number)], linewidths=1.2)
+
+
+def label_colour(number: int) -> str:
+    """Colour of the ``number``-th label, the same in every figure."""
+    return LABEL_COLOURS[number % len(LABEL_COLOURS)]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, without an empty margin."""
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.06)

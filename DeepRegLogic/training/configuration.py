@@ -1,0 +1,203 @@
+"""What a training run is: one frozen value, read from a YAML file and checked key by key."""
+
+from __future__ import annotations
+
+import contextlib
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+from ..errors import InputError
+
+BUNDLED = Path(__file__).parent / "configurations"
+
+
+@dataclass(frozen=True)
+class DataConfiguration:
+    """The cines to train on.
+
+    Attributes
+    ----------
+    source : "phantoms", "lemniscates" (synthetic, endless: a seed gives a subject) or "folder" (cines of your own).
+    kinds : views of the phantoms or recipes of the lemniscates, mixed in equal parts.
+    folder : for source "folder": each file or folder in it is one cine.
+    pool, validation : how many subjects are kept for training and for validation. Of a folder's cines, the last
+        ``validation`` by name are held out and ``pool`` is ignored.
+    spacing : mm a pixel; cines of a folder are resampled to it.
+    size : rows and columns of a training image; larger cines are cropped at random, smaller ones padded at the border.
+    frames : smallest and largest number of moving frames of a training item.
+    random_reference : whether any frame may be the reference, the others following it cyclically; else the first is.
+    """
+
+    source: str = "phantoms"
+    kinds: tuple[str, ...] = ()
+    folder: str = ""
+    pool: int = 2000
+    validation: int = 32
+    spacing: float = 1.8
+    size: tuple[int, int] = (128, 128)
+    frames: tuple[int, int] = (5, 15)
+    random_reference: bool = True
+
+
+@dataclass(frozen=True)
+class AugmentConfiguration:
+    """Largest random changes of a training item; 0 switches one off.
+
+    Attributes
+    ----------
+    flips : whether to mirror and to turn by multiples of 90 degrees.
+    rotation : degrees; scale : change of size as a fraction.
+    gamma, contrast, bias : of the whole cine, as logarithms; gain : frame by frame, as a logarithm.
+    noise : standard deviation of added noise, of the intensity range 1.
+    """
+
+    flips: bool = False
+    rotation: float = 0.0
+    scale: float = 0.0
+    gamma: float = 0.0
+    contrast: float = 0.0
+    bias: float = 0.0
+    gain: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class LossConfiguration:
+    """Weights of the loss.
+
+    Attributes
+    ----------
+    similarity : "mse" or "lncc".
+    direction : "compensate" (frames onto the reference), "propagate" (the reference onto the frames) or "both".
+    smooth : of ``losses.diffusion`` of the velocity.
+    time : of ``losses.temporal_bending`` of the velocities, the reference's zero among them.
+    end_point : of the mean distance in pixels to the true displacement; only where the truth is known.
+    squarings : of the exponential.
+    """
+
+    similarity: str = "mse"
+    direction: str = "both"
+    smooth: float = 0.03
+    time: float = 0.0
+    end_point: float = 0.0
+    squarings: int = 7
+
+
+@dataclass(frozen=True)
+class OptimiserConfiguration:
+    """Adam. ``schedule`` is "constant", or "cosine" (to zero at ``steps``, after a hundredth of warming up)."""
+
+    steps: int = 20000
+    batch: int = 16
+    rate: float = 1e-4
+    schedule: str = "constant"
+    validate_every: int = 500
+    precision: str = "32-true"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A training run: what is trained, on what, how; the first fields go into the model's card."""
+
+    name: str
+    title: str
+    summary: str
+    network: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 1234
+    order: int = 100
+    data: DataConfiguration = field(default_factory=DataConfiguration)
+    augment: AugmentConfiguration = field(default_factory=AugmentConfiguration)
+    loss: LossConfiguration = field(default_factory=LossConfiguration)
+    optimiser: OptimiserConfiguration = field(default_factory=OptimiserConfiguration)
+
+    def __post_init__(self) -> None:
+        one_of = {
+            "data.source": (self.data.source, ("phantoms", "lemniscates", "folder")),
+            "loss.similarity": (self.loss.similarity, ("mse", "lncc")),
+            "loss.direction": (self.loss.direction, ("compensate", "propagate", "both")),
+            "optimiser.schedule": (self.optimiser.schedule, ("constant", "cosine")),
+            "optimiser.precision": (self.optimiser.precision, ("32-true", "bf16-mixed")),
+        }
+        for key, (value, allowed) in one_of.items():
+            if value not in allowed:
+                raise InputError(f"'{key}' is one of {', '.join(allowed)}, not {value!r}.")
+        low, high = self.data.frames
+        at_least_one = {
+            "data.validation": self.data.validation,
+            "data.size": min(self.data.size),
+            "data.frames": min(low, high - low + 1),
+            "loss.squarings": self.loss.squarings,
+            "optimiser.steps": self.optimiser.steps,
+            "optimiser.batch": self.optimiser.batch,
+            "optimiser.validate_every": self.optimiser.validate_every,
+        }
+        for key, value in at_least_one.items():
+            if value < 1:
+                raise InputError(f"'{key}' is too small; 1 or more is needed, and ranges go from small to large.")
+        if not (self.data.spacing > 0 and self.optimiser.rate > 0):
+            raise InputError("'data.spacing' and 'optimiser.rate' must be positive.")
+        if self.data.source == "folder" and not self.data.folder:
+            raise InputError("'data.folder' is needed for the source \"folder\".")
+        if self.data.source != "folder" and (not self.data.kinds or self.data.pool < 1):
+            raise InputError(f"'data.kinds' and 'data.pool' are needed for the source \"{self.data.source}\".")
+
+
+def read_configuration(source: str | Path) -> Configuration:
+    """A configuration from a YAML file, or one that comes with the package by its name.
+
+    Raises
+    ------
+    InputError : no such file, not YAML, or a key that is unknown, missing or of the wrong type (the sentence names it).
+    """
+    import yaml
+
+    path = Path(source)
+    bundled = BUNDLED / f"{source}.yaml"
+    if not path.is_file() and bundled.is_file():
+        path = bundled
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        names = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
+        raise InputError(f"There is no configuration '{source}'; give a YAML file or one of {names}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"The configuration '{path}' is not YAML: {error}") from error
+    return _parse(Configuration, values, "")
+
+
+def _parse(kind: type, values: object, prefix: str) -> typing.Any:
+    """A dataclass from a mapping, its fields checked against their type hints."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"The configuration needs keys and values under '{prefix.rstrip('.') or 'the top'}'.")
+    known = {f.name: f for f in fields(kind)}
+    for key in values:
+        if key not in known:
+            raise InputError(f"The configuration has the unknown key '{prefix}{key}'; known are {', '.join(known)}.")
+    for name, f in known.items():
+        if name not in values and f.default is MISSING and f.default_factory is MISSING:
+            raise InputError(f"The configuration lacks the key '{prefix}{name}'.")
+    hints = typing.get_type_hints(kind)
+    return kind(**{key: _convert(hints[key], value, prefix + key) for key, value in values.items()})
+
+
+def _convert(hint: typing.Any, value: object, key: str) -> object:
+    if is_dataclass(hint):
+        return _parse(hint, value, key + ".")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list):
+        kinds = [arguments[0]] * len(value) if arguments[1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            return tuple(_convert(k, v, key) for k, v in zip(kinds, value, strict=True))
+    elif origin is Mapping and isinstance(value, Mapping):
+        return dict(value)
+    elif hint is float and type(value) is not bool:
+        # YAML 1.1 takes 1e-4 for a text
+        with contextlib.suppress(TypeError, ValueError):
+            return float(value)
+    elif type(value) is hint:
+        return value
+    needed = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
+    raise InputError(f"The configuration's '{key}' is {value!r}, which is of the wrong type; {needed} is needed.")

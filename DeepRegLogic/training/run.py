@@ -1,0 +1,189 @@
+"""``train``: one run from a configuration to a model of the zoo."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, Timer, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from .. import __version__, zoo
+from ..errors import InputError, OutputError
+from ..networks import build
+from .configuration import Configuration
+from .data import CineData
+from .task import RegistrationTask
+
+LAST = "last.ckpt"
+
+
+class _ThisRunTimer(Timer):
+    """A time limit for this run of the program alone; a resumed run starts with a full one."""
+
+    def state_dict(self) -> dict[str, object]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        pass
+
+
+def train(
+    configuration: Configuration,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    max_minutes: float | None = None,
+    device: str = "auto",
+    cache: str | Path | None = None,
+    progress: bool = True,
+) -> zoo.Card:
+    """Train a network and write it as a model of the zoo.
+
+    Parameters
+    ----------
+    configuration : what to train.
+    output : folder of the run: ``model`` (the card and the best weights), ``checkpoints``, ``metrics`` (a CSV file
+        for each start).
+    resume : go on from the last checkpoint of ``output``.
+    max_minutes : stop in time for this limit, from the call on, the making of the subjects included; the model is
+        written all the same.
+    device : "auto" (all GPUs, or the CPU where there is none), "cpu", "cuda" (all GPUs) or "cuda:N" (one).
+    cache : folder where synthetic subjects are kept, ``output`` by default; runs on the same data may share it.
+    progress : whether to draw a progress bar.
+
+    Raises
+    ------
+    InputError : a device that does not exist; nothing to resume; a network or data that cannot be had.
+    OutputError : ``output`` holds another run already, or cannot be written.
+    """
+    begin = time.monotonic()
+    output = Path(output)
+    checkpoints = output / "checkpoints"
+    last = checkpoints / LAST
+    if resume and not last.is_file():
+        raise InputError(f"There is nothing to resume in '{output}': it has no checkpoint; start without resuming.")
+    if not resume and last.is_file():
+        raise OutputError(f"'{output}' holds a training run already; resume it or choose another folder.")
+    accelerator, devices = _devices(device)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder '{output}' cannot be made: {error.strerror}.") from error
+
+    lightning.seed_everything(configuration.seed, workers=True)
+    ndim = len(configuration.data.size)
+    try:
+        network = build(configuration.network, ndim=ndim, **configuration.arguments)
+    except ValueError as error:
+        raise InputError(f"The configuration's network cannot be built: {error}") from error
+    task = RegistrationTask(network, configuration)
+    data = CineData(configuration, Path(cache) if cache else output)
+    settings = configuration.optimiser
+    best = ModelCheckpoint(
+        checkpoints, "best-{step}", monitor="validation/score", save_last=True, enable_version_counter=False
+    )
+    callbacks = [best, LearningRateMonitor("step")]
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=20))
+    rank_zero_only(data.prepare_data)()
+    if max_minutes is not None:
+        left = max(60 * max_minutes - (time.monotonic() - begin), 0.0)
+        callbacks.append(_ThisRunTimer(timedelta(seconds=left), verbose=False))
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        precision=settings.precision,
+        max_steps=settings.steps,
+        val_check_interval=settings.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        logger=CSVLogger(output, name="metrics", flush_logs_every_n_steps=200),
+        log_every_n_steps=50,
+        callbacks=callbacks,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        benchmark=True,
+    )
+    if resume:
+        # a checkpoint is a pickle: only this run's own is read, and only as plain values and tensors
+        trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
+    else:
+        trainer.fit(task, datamodule=data)
+    trainer.save_checkpoint(last)
+    return _export(trainer, task, data, best, output / "model")
+
+
+def _export(
+    trainer: lightning.Trainer, task: RegistrationTask, data: CineData, best: ModelCheckpoint, folder: Path
+) -> zoo.Card:
+    """Write the last weights, or the best where those were better, with what they reach on the validation cines."""
+    measure = partial(trainer.validate, task, datamodule=data, verbose=False)
+    (measured,) = measure()
+    steps = trainer.global_step
+    path = Path(best.best_model_path)
+    # the file is elsewhere when a run was moved before it was resumed
+    if path.is_file() and float(best.best_model_score) < measured["validation/score"]:
+        (measured,) = measure(ckpt_path=path, weights_only=True)
+        steps = int(path.stem.removeprefix("best-step="))
+    configuration = task.configuration
+    source = configuration.data
+    card = zoo.Card(
+        name=configuration.name,
+        title=configuration.title,
+        summary=configuration.summary,
+        network=configuration.network,
+        arguments=dict(configuration.arguments),
+        ndim=task.network.ndim,
+        spacing=source.spacing,
+        training={
+            "data": source.source,
+            "kinds": list(source.kinds),
+            "subjects": len(data.training),
+            "seed": configuration.seed,
+            "steps": steps,
+            "batch": configuration.optimiser.batch * trainer.world_size,
+            "version": __version__,
+            "commit": _commit(),
+        },
+        results={
+            f"validation {key.removeprefix('validation/')}": float(f"{value:.5g}")
+            for key, value in measured.items()
+            if key != "validation/score"
+        },
+        order=configuration.order,
+    )
+    return zoo.save_model(folder, task.network, card) if trainer.is_global_zero else card
+
+
+def _devices(device: str) -> tuple[str, object]:
+    kind, _, number = device.partition(":")
+    count = torch.cuda.device_count()
+    if kind == "auto" and not number:
+        kind = "cuda" if count else "cpu"
+    if kind == "cpu" and not number:
+        return "cpu", 1
+    if kind == "cuda" and count and not number:
+        return "cuda", count
+    if kind == "cuda" and number.isdigit() and int(number) < count:
+        return "cuda", [int(number)]
+    raise InputError(f"The device '{device}' is not here; choose auto, cpu, or one of {count} GPUs (cuda:0, ...).")
+
+
+def _commit() -> str:
+    """The commit of a source checkout, or an empty text."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return answer.stdout.strip()

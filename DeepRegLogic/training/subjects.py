@@ -1,0 +1,149 @@
+"""Subjects to train on: compact arrays of a cine and, where it is known, of its true motion; made once, kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, OutputError, RegistrationError
+from ..measure import intensity_range
+from .configuration import DataConfiguration
+
+VALIDATION_SEED = 1_000_000
+TEST_SEED = 2_000_000
+
+Subject = dict[str, np.ndarray]
+"""``frames`` uint8 ``[T, H, W]``; where the truth is known, also ``displacement`` and ``inverse`` float16
+``[T, 2, H, W]`` in pixels to and from frame 0's anatomy as in ``Motion``, and ``weight`` uint8 ``[T, H, W]``."""
+
+
+def scale_intensity(frames: np.ndarray) -> np.ndarray:
+    """Frames as float32 in [0, 1] over the intensity range of the whole cine; a constant cine becomes 0."""
+    low, high = intensity_range(frames)
+    if high <= low:
+        return np.zeros(frames.shape, np.float32)
+    return np.clip((frames.astype(np.float32) - low) / (high - low), 0, 1)
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.round(np.asarray(values) * 255).astype(np.uint8)
+
+
+def synthetic_subject(data: DataConfiguration, seed: int) -> Subject:
+    """The synthetic subject of a seed; the seeds take the kinds in turn."""
+    kind = data.kinds[seed % len(data.kinds)]
+    if data.source == "lemniscates":
+        from ..synthetic import lemniscate_sequence
+
+        return {"frames": _to_bytes(lemniscate_sequence(seed, kind))}
+    from ..synthetic import phantom_arrays
+
+    phantom = phantom_arrays(seed, kind, size=max(data.size), spacing=data.spacing)
+    return {
+        "frames": _to_bytes(scale_intensity(phantom.frames.numpy())),
+        "displacement": phantom.displacement.numpy().astype(np.float16),
+        "inverse": phantom.inverse.numpy().astype(np.float16),
+        "weight": _to_bytes(np.where(phantom.labels.numpy() > 0, 1.0, 0.1)),
+    }
+
+
+def folder_subjects(data: DataConfiguration) -> list[Subject]:
+    """The cines of a folder, resampled to the spacing of the configuration.
+
+    Raises
+    ------
+    InputError : no such folder, too few cines in it, or a cine that cannot be read or is not two-dimensional over time.
+    """
+    import torch
+
+    from .. import flow
+    from ..io import read_cine
+
+    folder = Path(data.folder).expanduser()
+    paths = sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+    if len(paths) <= data.validation:
+        raise InputError(f"The folder '{folder}' has {len(paths)} cines; more than {data.validation} are needed.")
+    subjects = []
+    for path in paths:
+        cine = read_cine(path)
+        if cine.grid.ndim != 2 or len(cine) < 2:
+            raise InputError(f"'{path}' is not a cine of one slice with two frames or more; take it out of the folder.")
+        steps = zip(cine.grid.shape, cine.grid.array_spacing, strict=True)
+        shape = [max(round((n - 1) * s / data.spacing) + 1, 2) for n, s in steps]
+        frames = torch.from_numpy(scale_intensity(cine.frames))[:, None]
+        subjects.append({"frames": _to_bytes(flow.resize_image(frames, shape)[:, 0].numpy())})
+    return subjects
+
+
+def _make(task: tuple[DataConfiguration, int]) -> Subject:
+    return synthetic_subject(*task)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _synthetic_subjects(data: DataConfiguration, seeds: Sequence[int]) -> list[Subject]:
+    workers = min(os.cpu_count() or 1, len(seeds) // 32)
+    tasks = [(data, seed) for seed in seeds]
+    if workers < 2:
+        return [_make(task) for task in tasks]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as executor:
+        return list(executor.map(_make, tasks, chunksize=4))
+
+
+def subjects_file(data: DataConfiguration, folder: Path) -> Path:
+    """Where ``prepare`` keeps the synthetic subjects of a configuration; equal ones share the file."""
+    key = json.dumps([data.source, data.kinds, data.pool, data.validation, max(data.size), data.spacing])
+    return folder / f"subjects-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
+
+
+def prepare(data: DataConfiguration, folder: Path) -> None:
+    """Make the synthetic subjects, unless their file is there already.
+
+    Raises
+    ------
+    OutputError : the file cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    path = subjects_file(data, folder)
+    if data.source == "folder" or path.is_file():
+        return
+    training = range(data.pool)
+    validation = range(VALIDATION_SEED, VALIDATION_SEED + data.validation)
+    subjects = _synthetic_subjects(data, [*training, *validation])
+    arrays = {f"{n}.{key}": value for n, subject in enumerate(subjects) for key, value in subject.items()}
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(arrays, temporary)
+        os.replace(temporary, path)
+    except (OSError, RegistrationError) as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"The training subjects cannot be written to '{path}': {error}.") from error
+
+
+def load(data: DataConfiguration, folder: Path) -> tuple[list[Subject], list[Subject]]:
+    """The subjects for training and for validation, as ``prepare`` left them."""
+    if data.source == "folder":
+        subjects = folder_subjects(data)
+    else:
+        from safetensors.numpy import load_file
+
+        arrays = load_file(subjects_file(data, folder))
+        subjects = [{} for _ in range(data.pool + data.validation)]
+        for name, values in arrays.items():
+            number, key = name.split(".")
+            subjects[int(number)][key] = values
+    return subjects[: -data.validation], subjects[-data.validation :]

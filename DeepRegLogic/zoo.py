@@ -1,0 +1,221 @@
+"""The model zoo: a name gives a network with its weights, and a card that says what it is and where it comes from.
+
+A model is a folder with ``card.json`` and ``weights.safetensors``. The models that come with the package are in
+``Resources/Models``; the environment variable TEMPORAL_REGISTRATION_MODELS names a folder with models of the user's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ModelError, OutputError
+
+if TYPE_CHECKING:
+    from .networks import CineNetwork
+
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+USER_MODELS = "TEMPORAL_REGISTRATION_MODELS"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is.
+
+    Attributes
+    ----------
+    name, title, summary : the folder's name, what a user calls it, and one line on what it is for.
+    network, arguments : key of ``networks.NETWORKS`` and the arguments of its class.
+    ndim : 2 or 3 spatial axes.
+    spacing : the voxel size in mm that it was trained at; images are resampled to it.
+    task : "cine".
+    training : how it was made: data, seed, steps, commit.
+    results : what was measured of it.
+    licence : of the weights.
+    sha256 : of the weights file.
+    order : place in lists; the lowest is the best default.
+    """
+
+    name: str
+    title: str
+    summary: str
+    network: str
+    arguments: Mapping[str, object]
+    ndim: int
+    spacing: float
+    task: str = "cine"
+    training: Mapping[str, object] = field(default_factory=dict)
+    results: Mapping[str, object] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    sha256: str = ""
+    order: int = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A card and its network, in evaluation mode on the device asked for."""
+
+    card: Card
+    network: CineNetwork
+
+
+_cache: dict[tuple[str, str], Model] = {}
+_lock = threading.Lock()
+
+
+def _folders() -> list[Path]:
+    own = os.environ.get(USER_MODELS)
+    here = Path(__file__).resolve().parent
+    # beside the package in a source checkout and in Slicer, inside it where pip installed it
+    bundled = [here.parent / "Resources" / "Models", here / "Resources" / "Models"]
+    return [*bundled, *([Path(own)] if own else [])]
+
+
+def _model_folders() -> dict[str, Path]:
+    """Name -> folder; a model of the user's own hides a bundled one of the same name."""
+    return {
+        path.parent.name: path.parent
+        for folder in _folders()
+        for path in (sorted(folder.glob(f"*/{CARD}")) if folder.is_dir() else [])
+    }
+
+
+def read_card(folder: str | Path) -> Card:
+    """The card of a model folder.
+
+    Raises
+    ------
+    ModelError : there is no card, or it cannot be read, or a field is missing, unknown or of the wrong type.
+    """
+    path = Path(folder) / CARD
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"'{folder}' is not a model: it has no {CARD}.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The model card '{path}' cannot be read ({error}); install the model again.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"The model card '{path}' is not a JSON object; install the model again.")
+    kinds = {"arguments": dict, "training": dict, "results": dict, "ndim": int, "order": int, "spacing": (int, float)}
+    known = {f.name for f in fields(Card)}
+    unknown = sorted(set(values) - known)
+    missing = sorted({"name", "title", "summary", "network", "arguments", "ndim", "spacing", "sha256"} - set(values))
+    wrong = sorted(k for k in known & set(values) if not isinstance(values[k], kinds.get(k, str)))
+    for what, keys in (("unknown", unknown), ("missing", missing), ("wrong", wrong)):
+        if keys:
+            raise ModelError(f"The model card '{path}' has {what} fields: {', '.join(keys)}.")
+    if values["ndim"] not in (2, 3) or not values["spacing"] > 0:
+        raise ModelError(f"The model card '{path}' needs ndim 2 or 3 and a positive spacing.")
+    return Card(**values)
+
+
+def list_models() -> tuple[Card, ...]:
+    """The cards of all models that are installed, the best default first.
+
+    Raises
+    ------
+    ModelError : a card cannot be read.
+    """
+    cards = [read_card(folder) for folder in _model_folders().values()]
+    return tuple(sorted(cards, key=lambda card: (card.order, card.name)))
+
+
+def load_model(name: str | Path, device: str = "cpu") -> Model:
+    """A model by its name, or by the path of its folder; kept in memory for the next call.
+
+    Raises
+    ------
+    ModelError : the model is unknown, or its card or weights are missing, damaged or of the wrong kind.
+    """
+    folders = _model_folders()
+    folder = folders.get(str(name), Path(name))
+    if not (folder / CARD).is_file():
+        known = ", ".join(folders) or "none"
+        raise ModelError(f"There is no model '{name}'. Models installed: {known}.")
+    card = read_card(folder)
+    key = (f"{folder.resolve()} {card.sha256}", str(device))
+    with _lock:
+        if key not in _cache:
+            _cache[key] = Model(card, _load_network(card, folder / WEIGHTS).to(device).eval().requires_grad_(False))
+        return _cache[key]
+
+
+def clear_cache() -> None:
+    """Forget the networks kept in memory."""
+    with _lock:
+        _cache.clear()
+
+
+def _load_network(card: Card, path: Path) -> CineNetwork:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from .networks import build
+
+    again = "install the model again"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"The weights '{path}' of model '{card.name}' cannot be read; {again}.") from error
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise ModelError(f"The weights '{path}' are not those of the card (their sha256 differs); {again}.")
+    try:
+        weights = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"The weights '{path}' are not a safetensors file; no other kind is read.") from error
+    try:
+        with torch.device("meta"):
+            network = build(card.network, ndim=card.ndim, **card.arguments)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(f"The card of model '{card.name}' describes no network of this version: {error}") from error
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    if expected != found:
+        key = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
+        raise ModelError(
+            f"The weights '{path}' do not fit the network of the card: '{key}' is {found.get(key, 'missing')} "
+            f"where {expected.get(key, 'nothing')} is expected; {again}."
+        )
+    weights = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise ModelError(f"The weights '{path}' hold numbers that are not finite; {again}.")
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def save_model(folder: str | Path, network: CineNetwork, card: Card) -> Card:
+    """Write ``card.json`` and ``weights.safetensors`` (float32) into ``folder``; both, or nothing.
+
+    Returns the card with the sha256 of the weights. Raises OutputError where it cannot be written.
+    """
+    from safetensors.torch import save
+
+    weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    content = save(weights)
+    card = Card(**{**asdict(card), "sha256": hashlib.sha256(content).hexdigest()})
+    folder = Path(folder)
+    temporary = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder))
+        (temporary / WEIGHTS).write_bytes(content)
+        text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
+        (temporary / CARD).write_text(text + "\n", encoding="utf-8")
+        for name in (WEIGHTS, CARD):
+            os.replace(temporary / name, folder / name)
+    except OSError as error:
+        raise OutputError(f"The model cannot be written to '{folder}': {error.strerror or error}.") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return card

@@ -1,0 +1,88 @@
+"""Register a cine without a window, in 3D Slicer or in plain Python.
+
+    Slicer --no-splash --no-main-window --python-script register.py -- --input cine.seq.nrrd --output out
+    python register.py --input cine.seq.nrrd --output out
+
+``--help`` lists the arguments. The Slicer scene (scene.mrb) is written in Slicer and, in plain Python, where the
+package slicer-core is installed. The exit code is 0 only when everything was written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from DeepRegLogic import Cine, Motion
+
+HOME = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(HOME), str(HOME / "TemporalRegistration")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with ``argv`` (default: the program's arguments) and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        from DeepRegLogic import command
+    except ModuleNotFoundError as error:
+        print(
+            f"The Python package '{error.name}' is missing; install it with: pip install {error.name}", file=sys.stderr
+        )
+        return 1
+    parser = argparse.ArgumentParser(prog="register.py")
+    command.add_arguments(parser)
+    try:
+        parsed = parser.parse_args(arguments[1:] if arguments[:1] == ["--"] else arguments)
+    except SystemExit as stop:  # --help, or wrong arguments
+        return int(stop.code or 0)
+    return command.run(parsed, _scene_writer())
+
+
+def _scene_writer() -> Callable[[Path, Cine, Motion, np.ndarray | None], None] | None:
+    """What writes the scene, or None, with a message, where neither Slicer nor slicer-core is present."""
+    try:
+        from TemporalRegistrationLib import headless
+    except ImportError:
+        print("Neither 3D Slicer nor slicer-core is here: everything is written but the scene.")
+        return None
+    headless.boot()
+    return _save_scene
+
+
+def _save_scene(path: Path, cine: Cine, motion: Motion, labels: np.ndarray | None) -> None:
+    """Write a scene that holds the cine and everything that was made of it."""
+    import slicer
+    from TemporalRegistrationLib import scene
+
+    from DeepRegLogic import OutputError
+
+    slicer.mrmlScene.Clear()
+    scene.addMotion(motion, cine, scene.addCine(cine), labels)
+    if not slicer.util.saveScene(str(path)):
+        raise OutputError(f"The scene could not be written to '{path.parent}'; free some space or name another folder.")
+
+
+def leave(code: int) -> None:
+    """End the program with an exit code; Slicer would wait for a user otherwise."""
+    sys.stdout.flush()
+    app = getattr(sys.modules.get("slicer"), "app", None)
+    if hasattr(app, "commandOptions"):  # the application itself, not a stand-in on slicer-core
+        sys.modules["slicer"].util.exit(code)
+    else:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    exit_code = 1
+    try:
+        exit_code = main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        leave(exit_code)

@@ -1,0 +1,109 @@
+"""Displacement fields of DeepRegLogic to and from grid transforms of the scene (RAS mm, on the FromParent side).
+
+A transform node stands for what it does to the nodes that are put under it. Its FromParent side is the pull-back
+field: ``Motion.displacement[t]`` stored there brings frame t onto the reference, ``Motion.inverse[t]`` carries what
+lies on the reference along to frame t.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.grid import Grid, flip_lps_ras
+
+
+def matrixToVtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
+    """A 4x4 array as a vtkMatrix4x4."""
+    result = vtk.vtkMatrix4x4()
+    result.DeepCopy(np.asarray(matrix, dtype=float).ravel())
+    return result
+
+
+def _vectorMatrix(grid: Grid) -> np.ndarray:
+    """3 x ndim matrix from a displacement in voxels, in array axis order, to RAS mm."""
+    return flip_lps_ras(grid.vector_matrix.T).T
+
+
+def gridTransformFromField(displacement: np.ndarray, grid: Grid) -> slicer.vtkOrientedGridTransform:
+    """A field ``[ndim, *grid.shape]`` in voxels as a grid transform in RAS mm, float32, on the geometry of ``grid``."""
+    vectors = np.einsum("rc,c...->...r", _vectorMatrix(grid), displacement).astype(np.float32)
+    image = vtk.vtkImageData()
+    image.SetDimensions(*grid.size)
+    image.SetSpacing(*grid.spacing)
+    image.SetOrigin(*grid.ras_matrix[:3, 3])
+    image.GetPointData().SetScalars(numpy_to_vtk(vectors.reshape(-1, 3), deep=True))
+    direction = np.eye(4)
+    direction[:3, :3] = grid.ras_matrix[:3, :3] / grid.spacing
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetGridDirectionMatrix(matrixToVtk(direction))
+    transform.SetDisplacementGridData(image)
+    transform.SetInterpolationModeToLinear()
+    return transform
+
+
+def transformNodeFromField(displacement: np.ndarray, grid: Grid, name: str) -> slicer.vtkMRMLTransformNode:
+    """A transform node, not yet in a scene, that applies the field ``[ndim, *grid.shape]`` (voxels) as a pull-back."""
+    # not vtkMRMLGridTransformNode: a transform sequence read from .seq.nrrd has items of the base class, and its
+    # browser would then leave the proxy node of the saved scene behind
+    node = slicer.vtkMRMLTransformNode()
+    node.SetName(name)
+    node.SetAndObserveTransformFromParent(gridTransformFromField(displacement, grid))
+    return node
+
+
+def fieldFromTransformNode(node: slicer.vtkMRMLTransformNode, grid: Grid) -> np.ndarray:
+    """The pull-back field ``[ndim, *grid.shape]`` in voxels of a transform node that holds a displacement grid.
+
+    Raises
+    ------
+    InputError : the node holds no displacement grid on its FromParent side, or one on another geometry.
+    """
+    transform = slicer.vtkOrientedGridTransform.SafeDownCast(node.GetTransformFromParent())
+    if transform is None or transform.GetDisplacementGrid() is None or transform.GetInverseFlag():
+        raise InputError(f"The transform '{node.GetName()}' holds no displacement field on its FromParent side.")
+    transform.Update()
+    image = transform.GetDisplacementGrid()
+    direction = np.reshape(
+        [transform.GetGridDirectionMatrix().GetElement(r, c) for r in range(4) for c in range(4)], (4, 4)
+    )
+    matrix = np.eye(4)
+    matrix[:3, :3] = direction[:3, :3] * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    if not Grid.from_ras_matrix(image.GetDimensions(), matrix).matches(grid):
+        raise InputError(f"The displacement field of '{node.GetName()}' lies on another grid than the image.")
+    vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*grid.shape, 3)
+    vectors = vectors * transform.GetDisplacementScale() + transform.GetDisplacementShift()
+    return np.einsum("cr,...r->c...", np.linalg.pinv(_vectorMatrix(grid)), vectors).astype(np.float32)
+
+
+def resample(
+    volumeNode: slicer.vtkMRMLScalarVolumeNode, transform: vtk.vtkAbstractTransform, grid: Grid
+) -> vtk.vtkImageData:
+    """Voxels of a volume at the points of ``grid`` taken through ``transform`` (RAS to RAS), interpolated once.
+
+    Linear; outside the volume its smallest value.
+    """
+    toIndex = vtk.vtkMatrix4x4()
+    volumeNode.GetRASToIJKMatrix(toIndex)
+    path = vtk.vtkGeneralTransform()
+    path.PostMultiply()
+    path.Concatenate(matrixToVtk(grid.ras_matrix))
+    path.Concatenate(transform)
+    path.Concatenate(toIndex)
+    image = vtk.vtkImageData()
+    image.ShallowCopy(volumeNode.GetImageData())
+    reslice = vtk.vtkImageReslice()
+    reslice.SetInputData(image)
+    reslice.SetResliceTransform(path)
+    reslice.SetInterpolationModeToLinear()
+    reslice.BorderOn()
+    reslice.SetBackgroundLevel(image.GetScalarRange()[0])
+    reslice.SetOutputSpacing(1.0, 1.0, 1.0)
+    reslice.SetOutputOrigin(0.0, 0.0, 0.0)
+    reslice.SetOutputExtent(0, grid.size[0] - 1, 0, grid.size[1] - 1, 0, grid.size[2] - 1)
+    reslice.Update()
+    return reslice.GetOutput()

@@ -1,0 +1,39 @@
+"""Fixtures that every room's tests may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "TemporalRegistration")]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real images; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("TEMPORAL_REGISTRATION_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "cine").is_dir():
+        pytest.skip(f"no real images in '{folder}' (set TEMPORAL_REGISTRATION_DATA to their folder)")
+    return folder
+
+
+@pytest.fixture
+def scene():
+    """An empty MRML scene, in a process with what slicer-core has of the application."""
+    slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from TemporalRegistrationLib import headless
+
+    headless.boot()
+    slicer.mrmlScene.Clear(0)
+    yield slicer.mrmlScene
+    slicer.mrmlScene.Clear(0)

@@ -1,0 +1,87 @@
+"""Training configurations: the bundled ones are sound, and a mistake is named by its key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.networks import build
+from DeepRegLogic.training.configuration import BUNDLED, read_configuration
+
+NAMES = sorted(path.stem for path in BUNDLED.glob("*.yaml"))
+
+
+@pytest.fixture
+def values() -> dict:
+    return yaml.safe_load((BUNDLED / "tlrn-cardiac.yaml").read_text(encoding="utf-8"))
+
+
+def read(tmp_path: Path, values: object):
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return read_configuration(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundled_configuration_builds_its_network(name: str) -> None:
+    configuration = read_configuration(name)
+    assert configuration.name == name
+    assert build(configuration.network, ndim=2, **configuration.arguments).ndim == 2
+
+
+def test_the_lemniscate_networks_are_compared_on_equal_terms() -> None:
+    runs = [read_configuration(f"{name}-lemniscate") for name in ("tlrn", "tlrn-shared", "voxelmorph")]
+    assert len({(run.seed, run.data, run.augment, run.loss, run.optimiser) for run in runs}) == 1
+
+
+def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
+    values["optimiser"]["rate"] = "1e-4"
+    values["data"]["spacing"] = 2
+    configuration = read(tmp_path, values)
+    assert configuration.optimiser.rate == 1e-4
+    assert isinstance(configuration.data.spacing, float)
+    assert configuration.data.kinds == ("short-axis", "four-chamber")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("loss.smoth", 0.1, "unknown key 'loss.smoth'; known are similarity,"),
+        ("colour", "red", "unknown key 'colour'"),
+        ("loss", 3, "keys and values under 'loss'"),
+        ("loss.similarity", "ssd", "'loss.similarity' is one of mse, lncc, not 'ssd'"),
+        ("loss.smooth", "much", "'loss.smooth' is 'much', which is of the wrong type; float"),
+        ("loss.smooth", True, "'loss.smooth' is True, which is of the wrong type"),
+        ("data.size", [64], r"'data.size' is \[64\], which is of the wrong type; tuple\[int, int\]"),
+        ("data.size", [64, "64"], "'data.size' is '64', which is of the wrong type; int"),
+        ("data.kinds", "FIT", "'data.kinds' is 'FIT', which is of the wrong type"),
+        ("data.frames", [9, 3], "'data.frames' is too small"),
+        ("data.source", "folder", "'data.folder' is needed"),
+        ("data.kinds", [], "'data.kinds' and 'data.pool' are needed"),
+        ("optimiser.steps", 1.5, "'optimiser.steps' is 1.5, which is of the wrong type; int"),
+        ("optimiser.steps", 0, "'optimiser.steps' is too small"),
+        ("optimiser.rate", -1.0, "must be positive"),
+        ("network", None, "'network' is None"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, values: dict, key: str, value: object, sentence: str) -> None:
+    *section, last = key.split(".")
+    (values[section[0]] if section else values)[last] = value
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path, values)
+
+
+def test_what_is_missing_is_named(tmp_path: Path, values: dict) -> None:
+    del values["network"]
+    with pytest.raises(InputError, match="lacks the key 'network'"):
+        read(tmp_path, values)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no configuration 'nothing'; give a YAML file or one of tlrn-cardiac"):
+        read_configuration("nothing")
+    with pytest.raises(InputError, match="keys and values under 'the top'"):
+        read(tmp_path, ["a", "list"])
+    (tmp_path / "broken.yaml").write_text("a: [1, 2", encoding="utf-8")
+    with pytest.raises(InputError, match="is not YAML"):
+        read_configuration(tmp_path / "broken.yaml")

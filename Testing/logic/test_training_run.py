@@ -1,0 +1,184 @@
+"""Training for real, very small: the loss falls, a run stops in time, goes on, and ends as a model of the zoo."""
+
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from DeepRegLogic import zoo
+from DeepRegLogic.__main__ import main
+from DeepRegLogic.errors import InputError, OutputError
+from DeepRegLogic.networks import TLRN
+from DeepRegLogic.training.configuration import (
+    Configuration,
+    DataConfiguration,
+    LossConfiguration,
+    OptimiserConfiguration,
+)
+from DeepRegLogic.training.run import train
+from DeepRegLogic.training.task import RegistrationTask, end_point_error
+
+TINY = Configuration(
+    "tiny", "Tiny", "For tests.", "tlrn", {"channels": [8, 16]},
+    data=DataConfiguration(
+        "lemniscates", ("FIT", "WIDE"), pool=8, validation=2, size=(64, 64), frames=(3, 3), random_reference=False
+    ),
+    loss=LossConfiguration(squarings=5),
+    optimiser=OptimiserConfiguration(steps=40, batch=4, rate=2e-3, validate_every=20),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(configuration: Configuration, output: Path, **options: object) -> zoo.Card:
+    return train(configuration, output, device="cpu", progress=False, **options)
+
+
+def column(output: Path, name: str, version: int = 0) -> list[float]:
+    with open(output / "metrics" / f"version_{version}" / "metrics.csv", encoding="utf-8") as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("runs") / "tiny"
+    run(TINY, output)
+    return output
+
+
+def test_the_error_falls_and_the_best_weights_become_a_model(finished: Path) -> None:
+    errors = column(finished, "validation/mse")
+    before = column(finished, "validation/mse_before")[0]
+    assert errors[1] < 0.97 * before
+    model = zoo.load_model(finished / "model")
+    assert model.card.name == "tiny"
+    assert model.card.training["seed"] == TINY.seed
+    assert model.card.results["validation mse"] == pytest.approx(min(errors), rel=1e-3)
+    assert model.card.results["validation folded"] == 0
+    velocity = model.network(torch.rand(1, 1, 30, 50), torch.rand(1, 5, 1, 30, 50))
+    assert velocity.shape == (1, 5, 2, 30, 50)
+
+
+def test_a_run_goes_on_where_it_stopped(finished: Path, tmp_path: Path) -> None:
+    half = replace(TINY, optimiser=replace(TINY.optimiser, steps=20))
+    assert run(half, tmp_path / "run").training["steps"] == 20
+    resumed = run(TINY, tmp_path / "run", resume=True)
+    assert resumed.training["steps"] in (20, 40)
+    # the second half of the interrupted run saw the same batches with the same optimiser state
+    whole, parts = column(finished, "validation/mse"), column(tmp_path / "run", "validation/mse", version=1)
+    assert parts[0] == pytest.approx(whole[1], rel=1e-3)
+
+
+def test_a_run_is_not_overwritten_and_nothing_is_not_resumed(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="holds a training run already"):
+        run(TINY, finished)
+    with pytest.raises(InputError, match="nothing to resume"):
+        run(TINY, tmp_path, resume=True)
+
+
+def test_a_run_stops_in_time_and_writes_its_model(tmp_path: Path) -> None:
+    endless = replace(TINY, optimiser=replace(TINY.optimiser, steps=10**6))
+    card = run(endless, tmp_path / "run", max_minutes=0.0)
+    assert 0 <= card.training["steps"] < 100
+    assert zoo.load_model(tmp_path / "run" / "model").card.sha256 == card.sha256
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "cpu:1", "auto:0", "cuda:x"])
+def test_a_device_that_is_not_here(tmp_path: Path, device: str) -> None:
+    with pytest.raises(InputError, match=f"'{device}' is not here"):
+        train(TINY, tmp_path / "run", device=device)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_cannot_be_built(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be built"):
+        run(replace(TINY, arguments={"depth": 3}), tmp_path / "run")
+
+
+def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be made"):
+        run(TINY, tmp_path / "file" / "run")
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    values = {
+        "name": "tiny", "title": "Tiny", "summary": "For tests.", "network": "voxelmorph",
+        "data": {"kinds": ["short-axis"], "pool": 2, "validation": 1, "size": [48, 48], "spacing": 4.8,
+                 "frames": [2, 3]},
+        "augment": {"flips": True, "noise": 0.02},
+        "loss": {"similarity": "lncc", "time": 0.1, "end_point": 0.5},
+        "optimiser": {"batch": 2, "validate_every": 2, "schedule": "cosine", "precision": "bf16-mixed"},
+    }  # fmt: skip
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    options = ["train", "--config", str(tmp_path / "own.yaml"), "--output", str(tmp_path / "run"), "--device", "cpu"]
+    assert main([*options, "--steps", "4", "--cache", str(tmp_path / "cache"), "--quiet"]) == 0
+    assert "Wrote the model 'tiny'" in capsys.readouterr().out
+    card = json.loads((tmp_path / "run" / "model" / "card.json").read_text(encoding="utf-8"))
+    assert card["results"]["validation end_point_before"] > 0.2
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert main(options) == 1
+    assert "holds a training run already" in capsys.readouterr().err
+    assert main([*options[:2], "nothing", *options[3:]]) == 1
+
+
+@pytest.mark.parametrize("direction", ["compensate", "propagate", "both"])
+def test_the_true_velocity_has_the_smallest_loss(direction: str) -> None:
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+
+    def image(shift: float) -> torch.Tensor:
+        return 0.5 + 0.4 * torch.sin((y - shift) / 3) * torch.cos(x / 4)
+
+    shift = torch.tensor([1.0, 2.0])
+    truth = torch.zeros(1, 2, 2, 32, 32)
+    truth[0, :, 0] = shift.view(2, 1, 1)
+    batch = {
+        "reference": image(0.0)[None, None],
+        "frames": torch.stack([image(s) for s in shift.tolist()])[None, :, None],
+        "displacement": truth,
+        "weight": torch.ones(1, 1, 32, 32),
+    }
+    loss = LossConfiguration(direction=direction, smooth=0.1, time=0.1, end_point=1.0)
+    task = RegistrationTask(TLRN(channels=(8, 8)), replace(TINY, loss=loss))
+    terms = {factor: task.loss_terms(factor * truth, batch) for factor in (0.0, 1.0, -1.0)}
+    assert terms[1.0]["similarity"] < 0.1 * terms[0.0]["similarity"] < terms[-1.0]["similarity"]
+    assert float(terms[1.0]["end_point"]) == pytest.approx(0, abs=1e-3)
+    assert float(terms[0.0]["end_point"]) == pytest.approx(1.5, abs=1e-3)
+    assert float(terms[-1.0]["end_point"]) == pytest.approx(3.0, abs=1e-3)
+    # 0, 1, 2 voxels: no bending; a constant field: no diffusion
+    assert float(terms[1.0]["time"]) == pytest.approx(0, abs=1e-6)
+    assert float(terms[1.0]["smooth"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_end_point_error_is_weighted() -> None:
+    truth = torch.zeros(1, 1, 2, 4, 4)
+    found = truth.clone()
+    found[..., 0, :2, :] = 3.0
+    found[..., 1, :2, :] = 4.0
+    weight = torch.ones(1, 1, 4, 4)
+    batch = {"displacement": truth, "weight": weight}
+    assert float(end_point_error(found, batch)) == pytest.approx(2.5, abs=1e-3)
+    weight[..., :2, :] = 0
+    assert float(end_point_error(found, batch)) == pytest.approx(0, abs=1e-3)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    optimiser = OptimiserConfiguration(steps=1000, schedule="cosine", rate=1e-3)
+    settings = RegistrationTask(TLRN(channels=(8, 8)), replace(TINY, optimiser=optimiser)).configure_optimizers()
+    factor = settings["lr_scheduler"]["scheduler"].lr_lambdas[0]
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(10) == pytest.approx(1.0)
+    assert factor(505) == pytest.approx(0.5)
+    assert factor(1000) == pytest.approx(0.0, abs=1e-9)
+    assert math.isclose(factor(2000), 0.0, abs_tol=1e-9)

@@ -1,0 +1,158 @@
+"""The module's logic and its own test, run on slicer-core."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import unittest
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from DeepRegLogic import Cancelled, CancelToken, Cine, InputError, RegistrationError
+from DeepRegLogic.synthetic import cine_phantom
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+
+from TemporalRegistrationLib import environment, segmentations  # noqa: E402
+from TemporalRegistrationLib.scene import addCine  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def phantom():
+    return cine_phantom(seed=2, size=64, spacing=3.0)
+
+
+@pytest.fixture
+def sequence(scene, phantom):
+    """The first five frames in the scene."""
+    cine = phantom.cine
+    return addCine(Cine(cine.frames[:5], cine.grid, cine.times[:5], name="phantom"))
+
+
+def test_module_describes_itself(module):
+    parent = SimpleNamespace()
+    module.TemporalRegistration(parent)
+    assert parent.title == "Temporal Registration"
+    assert parent.categories == ["Registration"]
+    assert "Sequences" in parent.dependencies
+
+
+def test_import_brings_no_heavy_package(repository):
+    code = (
+        "import sys; sys.path[:0] = ['Testing/host', 'TemporalRegistration', '.']\n"
+        "import application; application.install()\n"
+        "import TemporalRegistration\n"
+        "print([name for name in ('torch', 'monai', 'SimpleITK', 'qt', 'ctk') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_modules_own_test_passes(module):
+    result = unittest.TestResult()
+    module.TemporalRegistrationTest("runTest").run(result)
+    assert result.testsRun == 1
+    assert not result.errors, result.errors[0][1]
+    assert not result.failures, result.failures[0][1]
+
+
+def test_cine_with_labels_and_progress(module, sequence, phantom):
+    seen = []
+    mask = (phantom.labels[0] == 1).astype(np.uint8)
+    part = segmentations.Segment("a", "ventricle", (1.0, 0.0, 0.0), mask)
+    drawn = segmentations.segmentationNodeFromMasks([part], [mask], phantom.cine.grid, "drawn")
+    nodes = module.TemporalRegistrationLogic().registerCine(
+        sequence,
+        model=None,
+        reference=0,
+        device="cpu",
+        labels=slicer.mrmlScene.AddNode(drawn),
+        progressCallback=lambda fraction, text: seen.append((fraction, text)),
+    )
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert fractions[-1] > 0.9
+    assert all(text for _, text in seen)
+    nodes.browser.SetSelectedItemNumber(4)
+    (found,) = segmentations.segmentsOf(nodes.proxy(nodes.labels), phantom.cine.grid)
+    truth = phantom.labels[4] == 1
+    overlap = 2 * (found.mask & truth).sum() / (found.mask.sum() + truth.sum())
+    before = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
+    assert overlap > before
+
+
+def test_process_does_what_the_parameter_node_says(module, sequence):
+    logic = module.TemporalRegistrationLogic()
+    node = logic.getParameterNode()
+    assert (node.automaticReference, node.refine, node.device) == (True, True, "auto")
+    assert logic.whyNot(node) == "Select the image sequence to register"
+    node.inputSequence = sequence
+    node.model = ""
+    node.refine = False
+    assert logic.whyNot(node) == "Choose a model, or switch refinement on"
+    node.refine, node.automaticReference, node.referenceFrame, node.device = True, False, 3, "cpu"
+    assert logic.whyNot(node) == ""
+    nodes = logic.process(node)
+    transform = nodes.toFrame.GetNthDataNode(3).GetTransformFromParent()
+    grid = slicer.vtkOrientedGridTransform.SafeDownCast(transform).GetDisplacementGrid()
+    assert grid.GetPointData().GetScalars().GetRange(-1) == (0.0, 0.0)
+
+
+def test_models_are_offered(module):
+    models = module.TemporalRegistrationLogic().models()
+    assert list(models)[-1] == ""
+
+
+@pytest.mark.parametrize("when", [0.0, 0.3, 0.95])
+def test_cancel_leaves_the_scene_alone(module, sequence, when):
+    count, token = slicer.mrmlScene.GetNumberOfNodes(), CancelToken()
+
+    def progress(fraction, text):
+        if fraction >= when:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        module.TemporalRegistrationLogic().registerCine(
+            sequence, model=None, device="cpu", progressCallback=progress, cancel=token
+        )
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_bad_input_leaves_the_scene_alone(module, sequence):
+    logic, count = module.TemporalRegistrationLogic(), slicer.mrmlScene.GetNumberOfNodes()
+    with pytest.raises(InputError, match="eference"):
+        logic.registerCine(sequence, model=None, reference=99)
+    with pytest.raises(RegistrationError, match="no-such-model"):
+        logic.registerCine(sequence, model="no-such-model")
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_missing_packages_are_named(application, repository, monkeypatch, tmp_path):
+    requirements = repository / "TemporalRegistration/Resources/requirements.txt"
+    environment.ensurePackages(requirements)  # all are there
+    absent = tmp_path / "requirements.txt"
+    absent.write_text("# comment\n\nno_such_package>=1\n")
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or False)
+    with pytest.raises(RegistrationError, match="no_such_package>=1 are needed and were not installed"):
+        environment.ensurePackages(absent)
+    assert "no_such_package>=1" in asked[0]
+    real = environment.importlib.util.find_spec
+    monkeypatch.setattr(
+        environment.importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest)
+    )
+    with pytest.raises(RegistrationError, match="extension 'PyTorch' in the Extensions Manager"):
+        environment.ensurePackages(requirements)
+
+
+def test_requirements_are_the_projects_own(repository):
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["dependencies"]
+    ours = environment._requirements(repository / "TemporalRegistration/Resources/requirements.txt")
+    provided = {"numpy", "torch"}  # by the application, and by the extension PyTorch
+    assert sorted(ours) == sorted(line for line in project if line.partition(">=")[0] not in provided)
+    assert f"torch{environment.TORCH}" in project
