@@ -92,13 +92,15 @@ def compose(outer: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
     return inner + warp(outer, inner)
 
 
-def exp(velocity: torch.Tensor, steps: int = 7) -> torch.Tensor:
+def exp(velocity: torch.Tensor, steps: int = 6) -> torch.Tensor:
     """Exponential of a stationary velocity by scaling and ``steps`` squarings (Arsigny et al. 2006, algorithm 2).
 
-    ``exp(-v)`` is the inverse of ``exp(v)``. Seven squarings serve velocities up to some tens of voxels.
+    ``exp(-v)`` is the inverse of ``exp(v)``. The small first step is taken by the midpoint rule, h v(x + h v(x) / 2),
+    whose error is of third order: four squarings then are closer to the flow than nine from the usual h v(x).
     """
     _ndim(velocity)
     displacement = velocity / 2**steps
+    displacement = warp(displacement, displacement / 2)
     for _ in range(steps):
         displacement = compose(displacement, displacement)
     return displacement

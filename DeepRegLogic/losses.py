@@ -15,29 +15,36 @@ def mse(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(a, b)
 
 
-def local_correlation(a: torch.Tensor, b: torch.Tensor, window: int = 9) -> torch.Tensor:
+def local_correlation(
+    a: torch.Tensor, b: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
+) -> torch.Tensor:
     """Squared local correlation coefficient of images ``[N, 1, *spatial]``, of the same shape: 1 equal, 0 unrelated.
 
-    The correlation is taken in the window of ``window`` voxels (odd) a side around every voxel (Avants et al. 2008);
-    a window that reaches over the border holds the voxels inside only. Where an image is flat, it correlates with
-    nothing.
+    The correlation is taken in the window of ``window`` voxels (odd; one, or one an axis) a side around every voxel
+    (Avants et al. 2008); a window that reaches over the border holds the voxels inside only. Where the product
+    of the two variances falls below ``floor`` the correlation fades to 0: a flat image correlates with nothing, and
+    noise below that level counts for little.
     """
+    ndim = a.ndim - 2
     a, b = a.float(), b.float()
     # about the mean of the whole image, so that the small variances below are not differences of large numbers
     axes = tuple(range(1, a.ndim))
     a, b = a - a.mean(axes, keepdim=True), b - b.mean(axes, keepdim=True)
-    moments = torch.cat([a, b, a * a, b * b, a * b], dim=1)
-    means = _MEAN[a.ndim - 2](moments, window, stride=1, padding=window // 2, count_include_pad=False)
+    means = torch.cat([a, b, a * a, b * b, a * b], dim=1)
+    for axis, width in enumerate([window] * ndim if isinstance(window, int) else window):
+        kernel = [width if i == axis else 1 for i in range(ndim)]
+        padding = [k // 2 for k in kernel]
+        means = _MEAN[ndim](means, kernel, stride=1, padding=padding, count_include_pad=False)
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = means.split(1, dim=1)
     variance_a = (mean_aa - mean_a**2).clamp(min=0)
     variance_b = (mean_bb - mean_b**2).clamp(min=0)
     covariance = mean_ab - mean_a * mean_b
-    return (covariance**2 / (variance_a * variance_b + 1e-7)).clamp(max=1)
+    return (covariance**2 / (variance_a * variance_b + floor)).clamp(max=1)
 
 
-def lncc(a: torch.Tensor, b: torch.Tensor, window: int = 9) -> torch.Tensor:
+def lncc(a: torch.Tensor, b: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7) -> torch.Tensor:
     """One minus the mean of ``local_correlation``: 0 for equal images, 1 for unrelated ones."""
-    return 1 - local_correlation(a, b, window).mean()
+    return 1 - local_correlation(a, b, window, floor).mean()
 
 
 def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:

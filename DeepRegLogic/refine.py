@@ -20,6 +20,7 @@ from .errors import InputError
 from .progress import Reporter
 
 _VOXELS_AT_ONCE = 4_000_000
+_NOISE = 1e-5  # product of the variances of two windows of noise, of a standard deviation of about 0.05 each
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,10 @@ def _refine_level(
         (energy * scale).backward()
         total = float(energy.detach())
         for part in torch.arange(count, device=leaf.device).split(chunk):
-            warped = flow.warp(frames[part], flow.exp(leaf[part], steps=5))
-            energy = _dissimilarity(warped, reference.expand_as(warped), settings.similarity, windows) * (len(part) / count)
+            warped = flow.warp(frames[part], flow.exp(leaf[part], steps=4))
+            energy = _dissimilarity(warped, reference.expand_as(warped), settings.similarity, windows) * (
+                len(part) / count
+            )
             (energy * scale).backward()
             total += float(energy.detach())
         optimiser.zero_grad()
@@ -173,7 +176,7 @@ def _dissimilarity(
 ) -> torch.Tensor:
     if similarity == "mse":
         return losses.mse(warped, reference) / (reference.var() + 1e-6)
-    return losses.lncc(warped, reference, windows)
+    return losses.lncc(warped, reference, windows, floor=_NOISE)
 
 
 def untangle(velocities: torch.Tensor, attempts: int = 20) -> torch.Tensor:

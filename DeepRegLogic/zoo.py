@@ -1,7 +1,7 @@
 """The model zoo: a name gives a network with its weights, and a card that says what it is and where it comes from.
 
 A model is a folder with ``card.json`` and ``weights.safetensors``. The models that come with the package are in
-``Resources/Models``; the environment variable TEMPORAL_REGISTRATION_MODELS names a folder with models of the user's own.
+``Resources/Models``; the environment variable TEMPORAL_REGISTRATION_MODELS names a folder with the user's own.
 """
 
 from __future__ import annotations

@@ -57,17 +57,17 @@ def _replace(source: Path, target: Path) -> None:
 def _staged(target: Path, is_folder: bool) -> Iterator[Path]:
     new: list[Path] = []
     stage = None
+    home = target if is_folder else target.parent
     try:
-        home = target if is_folder else target.parent
         new = _make_folder(home)
         stage = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home))
         yield stage
         for item in sorted(stage.iterdir()):
             _replace(item, home / item.name)
     except (OSError, RuntimeError) as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(_sentence(target, error)) from error
+        text = str(error) if isinstance(error, OutputError) else _sentence(target, error)
+        # a user knows the place asked for, not the hidden one
+        raise OutputError(text.replace(str(stage), str(home))) from error
     finally:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)

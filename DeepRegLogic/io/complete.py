@@ -60,6 +60,8 @@ def _nifti_complete(path: Path) -> bool:
     with gzip.open(path) if zipped else open(path, "rb") as file:
         size, dtype, bits, start = _nifti_header(file)
         need, have = int(np.prod(size, dtype=np.int64)) * bits // 8, 0
+        if start < 0 or start > 1 << 40:
+            return False
         file.seek(start)
         while have < need and (chunk := file.read(_CHUNK)):
             if dtype is not None:

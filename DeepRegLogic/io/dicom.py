@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..cine import Cine
-from ..errors import InputError
+from ..errors import InputError, RegistrationError
 from .images import check_budget
 from .names import listing, natural
 from .pixels import decode, number, numbers, stored_bytes
+from .spacing import pixel_spacing
 from .stack import Slice, arrange
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SeriesInfo:
     description, modality : as the header has them, "" where it has not.
     size : columns and rows of its first image.
     images : number of images: files, or frames of multi-frame files.
+    multiframe : whether its files hold many frames each, rather than one image.
     files : its files, in natural order of their names.
     """
 
@@ -43,6 +45,7 @@ class SeriesInfo:
     modality: str
     size: tuple[int, int]
     images: int
+    multiframe: bool
     files: tuple[Path, ...]
 
     def __str__(self) -> str:
@@ -60,34 +63,40 @@ def is_dicom(path: Path) -> bool:
 
 
 @contextmanager
-def lenient() -> Iterator[None]:
-    """Values that break DICOM's rules (invalid dates, UIDs, numbers) are read as they are, without a word."""
+def readable(path: Path) -> Iterator[None]:
+    """Reading of one DICOM file: broken rules (invalid dates, UIDs) are no matter, real damage is a sentence.
+
+    Raises
+    ------
+    InputError : anything that goes wrong inside, since a damaged file makes pydicom raise almost anything, also when
+        a value is looked at for the first time.
+    """
     from pydicom import config
 
     logger = logging.getLogger("pydicom")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         with config.disable_value_validation(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except (RegistrationError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(path) from error
     finally:
         logger.setLevel(level)
 
 
-def read_dataset(path: Path, pixels: bool = True) -> Dataset:
-    """One DICOM file; call it, and use what it returns, inside ``lenient()``.
+def damaged(path: Path) -> InputError:
+    """The error of a DICOM file that cannot be understood."""
+    return InputError(f"'{path}' cannot be read as DICOM: the file is damaged or cut short.")
 
-    Raises
-    ------
-    InputError : the file cannot be read as DICOM.
-    """
-    from pydicom import dcmread
 
-    try:
-        return dcmread(path, stop_before_pixels=not pixels)
-    except Exception as error:  # a damaged file makes pydicom raise almost anything
-        raise InputError(f"'{path}' cannot be read as DICOM: the file is damaged or cut short.") from error
+def is_enhanced(header: Dataset) -> bool:
+    """Whether the frames of the file have positions of their own (Enhanced MR, CT, PET, US volumes; not X-ray)."""
+    kind = getattr(header.get("SOPClassUID"), "name", "")
+    return "Enhanced" in kind and header.get("Modality") not in ("XA", "RF")
 
 
 def find_dicom(folder: Path) -> list[Path]:
@@ -118,26 +127,35 @@ def list_series(folder: str | Path) -> tuple[SeriesInfo, ...]:
 
 def series_of(paths: Sequence[Path]) -> tuple[SeriesInfo, ...]:
     """The image series that some DICOM files belong to."""
-    found: dict[str, list[tuple[Path, Dataset]]] = {}
-    with lenient():
-        for path in paths:
-            header = read_dataset(path, pixels=False)
+    from pydicom import dcmread
+
+    found: dict[str, list[tuple[float, SeriesInfo]]] = {}
+    for path in paths:
+        with readable(path):
+            header = dcmread(path, stop_before_pixels=True)
             if number(header, "Rows") and number(header, "Columns"):
-                found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((path, header))
+                count = int(number(header, "NumberOfFrames") or 1)
+                info = SeriesInfo(
+                    uid=str(header.get("SeriesInstanceUID", "")),
+                    description=str(header.get("SeriesDescription", "") or "").strip(),
+                    modality=str(header.get("Modality", "") or ""),
+                    size=(int(header.Columns), int(header.Rows)),
+                    images=count,
+                    multiframe=count > 1 or is_enhanced(header),
+                    files=(path,),
+                )
+                found.setdefault(info.uid, []).append((number(header, "SeriesNumber") or 0.0, info))
             elif "Image" in getattr(header.file_meta.get("MediaStorageSOPClassUID"), "name", "Image"):
-                raise InputError(f"'{path}' cannot be read as DICOM: the file is damaged or cut short.")
-        order = sorted(found.items(), key=lambda item: number(item[1][0][1], "SeriesNumber") or 0)
-        return tuple(
-            SeriesInfo(
-                uid,
-                str(members[0][1].get("SeriesDescription", "") or "").strip(),
-                str(members[0][1].get("Modality", "") or ""),
-                (int(members[0][1].Columns), int(members[0][1].Rows)),
-                sum(int(number(header, "NumberOfFrames") or 1) for _, header in members),
-                tuple(path for path, _ in members),
-            )
-            for uid, members in order
+                raise damaged(path)
+    return tuple(
+        replace(
+            members[0][1],
+            images=sum(info.images for _, info in members),
+            multiframe=any(info.multiframe for _, info in members),
+            files=tuple(info.files[0] for _, info in members),
         )
+        for members in sorted(found.values(), key=lambda members: members[0][0])
+    )
 
 
 def choose_series(available: Sequence[SeriesInfo], series: str | None, name: str) -> SeriesInfo:
@@ -173,21 +191,48 @@ def seconds(text: object) -> float | None:
     return days * 86400.0 + int(hours) * 3600.0 + int(minutes) * 60.0 + float(rest)
 
 
-def _slice(path: Path, header: Dataset, position_known: bool) -> Slice:
-    orientation = numbers(header, "ImageOrientationPatient", 6) or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-    spacing = numbers(header, "PixelSpacing", 2) or numbers(header, "ImagerPixelSpacing", 2) or (1.0, 1.0)
-    return Slice(
-        label=f"'{path.name}'",
-        size=(int(header.Columns), int(header.Rows)),
-        spacing=(spacing[1], spacing[0]),
-        depth=number(header, "SpacingBetweenSlices") or number(header, "SliceThickness") or 0.0,
-        position=(numbers(header, "ImagePositionPatient", 3) or (0.0, 0.0, 0.0)) if position_known else (0.0, 0.0, 0.0),
-        orientation=orientation,
-        delay=number(header, "TriggerTime"),
-        index=number(header, "TemporalPositionIdentifier"),
-        clock=seconds(header.get("AcquisitionTime")),
-        number=number(header, "InstanceNumber"),
-    )
+@dataclass(frozen=True)
+class _Image:
+    """What reading needs of one file of a classic series."""
+
+    path: Path
+    uid: str
+    slice: Slice
+    placed: bool
+    stored: int
+    notes: tuple[str, ...]
+
+
+def _image(path: Path) -> _Image:
+    from pydicom import dcmread
+
+    with readable(path):
+        header = dcmread(path, stop_before_pixels=True)
+        position, orientation = (
+            numbers(header, "ImagePositionPatient", 3),
+            numbers(header, "ImageOrientationPatient", 6),
+        )
+        placed = position is not None and orientation is not None
+        spacing, notes = pixel_spacing(header)
+        return _Image(
+            path,
+            str(header.get("SOPInstanceUID", path)),
+            Slice(
+                label=f"'{path.name}'",
+                size=(int(header.Columns), int(header.Rows)),
+                spacing=spacing,
+                depth=number(header, "SpacingBetweenSlices") or number(header, "SliceThickness") or 0.0,
+                position=position if placed else (0.0, 0.0, 0.0),
+                orientation=orientation if placed else (1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+                delay=number(header, "TriggerTime"),
+                index=number(header, "TemporalPositionIdentifier"),
+                clock=seconds(header.get("AcquisitionTime")),
+                number=number(header, "InstanceNumber"),
+            ),
+            placed,
+            stored_bytes(header),
+            notes,
+        )
 
 
 def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) -> Cine:
@@ -198,44 +243,24 @@ def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) ->
     InputError : see ``stack.arrange``; also images of which only some have a position, or that cannot be decoded.
     MemoryBudgetError : more pixels than ``memory_gb``.
     """
-    with lenient():
-        headers: list[tuple[Path, Dataset]] = []
-        seen: set[str] = set()
-        notes: list[str] = []
-        for path in info.files:
-            header = read_dataset(path, pixels=False)
-            uid = str(header.get("SOPInstanceUID", path))
-            if uid in seen:
-                notes.append("Copies of the same image were left out.")
-                continue
-            seen.add(uid)
-            headers.append((path, header))
-        placed = [
-            numbers(h, "ImagePositionPatient", 3) is not None and numbers(h, "ImageOrientationPatient", 6) is not None
-            for _, h in headers
-        ]
-        if any(placed) and not all(placed):
-            lost = [path for (path, _), known in zip(headers, placed, strict=True) if not known]
-            raise InputError(
-                f"Some images of '{name}' have no position in the patient: {listing(lost)}; take them out."
-            )
-        if not any(placed):
-            notes.append("The images have no position in the patient; they were taken as one slice over time.")
-        if not any(numbers(h, k, 2) for _, h in headers for k in ("PixelSpacing", "ImagerPixelSpacing")):
-            notes.append("The images store no pixel spacing; 1 mm was assumed.")
-        plan = arrange([_slice(path, header, placed[0]) for path, header in headers], name)
-        check_budget(name, sum(stored_bytes(header) for _, header in headers), memory_gb)
-        images = []
-        for path, _ in headers:
-            pixels, extra = decode(read_dataset(path), path)
-            images.append(pixels)
-            notes += extra
-    dtype = np.result_type(*{image.dtype for image in images})
-    count, depth = plan.order.shape
-    frames = np.empty((count, depth, *images[0].shape), dtype)
-    for t, row in enumerate(plan.order):
-        for k, i in enumerate(row):
-            frames[t, k] = images[i]
+    images = list({image.uid: image for image in map(_image, reversed(info.files))}.values())[::-1]
+    notes = [note for image in images for note in image.notes]
+    if len(images) < len(info.files):
+        notes.append("Copies of the same image were left out.")
+    lost = [image.path for image in images if not image.placed]
+    if lost and len(lost) < len(images):
+        raise InputError(f"Some images of '{name}' have no position in the patient: {listing(lost)}; take them out.")
+    if lost:
+        notes.append("The images have no position in the patient; they were taken as one slice over time.")
+    plan = arrange([image.slice for image in images], name)
+    check_budget(name, sum(image.stored for image in images), memory_gb)
+    pixels = []
+    for image in images:
+        values, extra = _pixels(image.path)
+        pixels.append(values)
+        notes += extra
+    count = len(plan.order)
+    frames = np.stack([pixels[i] for i in plan.order.ravel()])
     return Cine(
         frames.reshape(count, *plan.grid.shape),
         plan.grid,
@@ -244,3 +269,12 @@ def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) ->
         suffix=".dcm",
         notes=tuple(dict.fromkeys((*notes, *plan.notes))),
     )
+
+
+def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    from pydicom import dcmread
+
+    with readable(path):
+        dataset = dcmread(path)
+        values, notes = decode(dataset, path)
+        return values.reshape(int(dataset.Rows), int(dataset.Columns)), notes

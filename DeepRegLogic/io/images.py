@@ -119,10 +119,10 @@ def read_header(path: Path) -> Header:
         raise InputError(f"'{path}' has pixels that are not plain numbers; scalar images are needed.")
     meta = {}
     for key in reader.GetMetaDataKeys():
-        # SimpleITK cannot print some of ITK's entries, and raises or returns an unprintable text for them
+        # SimpleITK cannot hand over entries whose name or text is not UTF-8
         try:
             meta[key] = reader.GetMetaData(key)
-        except (RuntimeError, UnicodeDecodeError):
+        except (RuntimeError, TypeError, UnicodeError):
             continue
     size, components = tuple(int(n) for n in reader.GetSize()), reader.GetNumberOfComponents()
     spacing, origin = tuple(reader.GetSpacing()), tuple(reader.GetOrigin())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +10,14 @@ import numpy as np
 from ..cine import Cine
 from ..errors import InputError
 from ..grid import Grid
-from .dicom import lenient, read_dataset, seconds
+from .dicom import is_enhanced, readable, seconds
 from .images import check_budget
 from .pixels import decode, number, numbers, rescale, stored_bytes
+from .spacing import pixel_spacing
 from .stack import Slice, arrange
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-# frame sizes of ultrasound consoles, smallest first
-_CONSOLES = ((640, 480), (720, 576), (768, 576), (800, 600), (1024, 768), (1280, 960), (1280, 1024), (1600, 1200))
 
 
 def read_multiframe(path: Path, name: str, memory_gb: float | None = None) -> Cine:
@@ -32,16 +28,12 @@ def read_multiframe(path: Path, name: str, memory_gb: float | None = None) -> Ci
     InputError : the file is damaged, its frames have no positions where they should, or they form no even stack.
     MemoryBudgetError : more pixels than ``memory_gb``.
     """
-    with lenient():
-        header = read_dataset(path, pixels=False)
-        check_budget(str(path), stored_bytes(header), memory_gb)
-        return (_read_enhanced if is_enhanced(header) else _read_plain)(path, name)
+    from pydicom import dcmread
 
-
-def is_enhanced(header: Dataset) -> bool:
-    """Whether the frames of the file have positions of their own (Enhanced MR, CT, PET, US volumes; not X-ray)."""
-    kind = getattr(header.get("SOPClassUID"), "name", "")
-    return "Enhanced" in kind and header.get("Modality") not in ("XA", "RF")
+    with readable(path):
+        check_budget(str(path), stored_bytes(dcmread(path, stop_before_pixels=True)), memory_gb)
+        dataset = dcmread(path)
+        return (_read_enhanced if is_enhanced(dataset) else _read_plain)(dataset, path, name)
 
 
 def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
@@ -55,8 +47,7 @@ def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
     return Dataset()
 
 
-def _read_enhanced(path: Path, name: str) -> Cine:
-    dataset = read_dataset(path)
+def _read_enhanced(dataset: Dataset, path: Path, name: str) -> Cine:
     count = int(number(dataset, "NumberOfFrames") or 1)
     frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
     if len(frames) != count:
@@ -101,11 +92,10 @@ def _enhanced_slice(dataset: Dataset, frame: Dataset, shared: Dataset | None, n:
     )
 
 
-def _read_plain(path: Path, name: str) -> Cine:
+def _read_plain(dataset: Dataset, path: Path, name: str) -> Cine:
     """Frames over time of one fixed view."""
-    dataset = read_dataset(path)
     columns, rows = int(dataset.Columns), int(dataset.Rows)
-    spacing, notes = _pixel_spacing(dataset, columns, rows)
+    spacing, notes = pixel_spacing(dataset)
     pixels, colour = decode(dataset, path)
     frames = pixels.reshape(-1, rows, columns)
     times = _frame_times(dataset, len(frames))
@@ -133,50 +123,3 @@ def _frame_times(dataset: Dataset, count: int) -> np.ndarray | None:
         if rate is not None and rate > 0:
             return np.arange(count) / rate
     return None
-
-
-def _pixel_spacing(dataset: Dataset, columns: int, rows: int) -> tuple[tuple[float, float], tuple[str, ...]]:
-    """Spacing in mm along i and j, and notes on where it comes from."""
-    regions = dataset.get("SequenceOfUltrasoundRegions") or []
-    scaled = [region for region in regions if _region_scale(region) is not None]
-    if scaled:
-        x, y = _region_scale(max(scaled, key=_region_area))
-        right = max(number(r, "RegionLocationMaxX1") or 0 for r in regions) + 1
-        bottom = max(number(r, "RegionLocationMaxY1") or 0 for r in regions) + 1
-        if right <= columns and bottom <= rows:
-            return (x, y), ()
-        told = _tagged_size(columns, rows, right, bottom)
-        note = (
-            f"The ultrasound region tag reaches beyond the {columns}x{rows} pixels of the image; it was taken to "
-            f"describe {told[0]}x{told[1]} pixels, and the spacing was corrected for that."
-        )
-        return (x * told[0] / columns, y * told[1] / rows), (note,)
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        spacing = numbers(dataset, keyword, 2)
-        if spacing is not None and min(spacing) > 0:
-            return (spacing[1], spacing[0]), ()
-    return (1.0, 1.0), ("The file stores no pixel spacing; 1 mm was assumed.",)
-
-
-def _region_scale(region: Dataset) -> tuple[float, float] | None:
-    """Millimetres a pixel of an ultrasound region that is an image in centimetres (not a Doppler or M-mode trace)."""
-    units = (number(region, "PhysicalUnitsXDirection"), number(region, "PhysicalUnitsYDirection"))
-    x, y = number(region, "PhysicalDeltaX"), number(region, "PhysicalDeltaY")
-    return (abs(x) * 10, abs(y) * 10) if units == (3, 3) and x and y else None
-
-
-def _region_area(region: Dataset) -> float:
-    left, top, right, bottom = (number(region, f"RegionLocation{k}") or 0 for k in ("MinX0", "MinY0", "MaxX1", "MaxY1"))
-    return (right - left) * (bottom - top)
-
-
-def _tagged_size(columns: int, rows: int, right: float, bottom: float) -> Sequence[int]:
-    """The size in pixels that an ultrasound region tag describes when it does not fit into the image.
-
-    The smallest usual console size of the image's shape that holds the region, else the smallest whole multiple.
-    """
-    for width, height in _CONSOLES:
-        if right <= width and bottom <= height and abs(width * rows - height * columns) <= 0.01 * width * rows:
-            return width, height
-    factor = math.ceil(max(right / columns, bottom / rows))
-    return factor * columns, factor * rows

@@ -11,11 +11,10 @@ import SimpleITK as sitk
 from ..cine import Cine
 from ..errors import InputError
 from ..grid import Grid
-from .dicom import choose_series, find_dicom, is_dicom, lenient, read_classic, read_dataset, series_of
+from .dicom import choose_series, find_dicom, is_dicom, read_classic, series_of
 from .images import read_file, read_list
-from .multiframe import is_enhanced, read_multiframe
+from .multiframe import read_multiframe
 from .names import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
-from .pixels import number
 
 Source = str | Path | Sequence[str | Path]
 
@@ -176,13 +175,9 @@ def _read_one(path: Path, name: str | None, memory_gb: float | None) -> Cine:
 
 def _read_series(paths: Sequence[Path], series: str | None, name: str, memory_gb: float | None) -> Cine:
     info = choose_series(series_of(paths), series, name)
-    with lenient():
-        headers = [read_dataset(path, pixels=False) for path in info.files]
-        several = [is_enhanced(h) or (number(h, "NumberOfFrames") or 1) > 1 for h in headers]
-        placed = "ImagePositionPatient" in headers[0]
-    if not any(several) and (placed or len(several) > 1):
+    if not info.multiframe:
         return read_classic(info, name, memory_gb)
-    if len(several) > 1:
+    if len(info.files) > 1:
         raise InputError(
             f"Series {info.uid} of '{name}' has several multi-frame files ({listing(info.files)}); give one of them."
         )

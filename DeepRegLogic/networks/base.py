@@ -1,4 +1,4 @@
-"""What every cine network shares: its contract, the padding, the pairing of frames with the reference, the last layer."""
+"""What every cine network shares: its contract, padding, the pairing of frames with the reference, the last layer."""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         from ..errors import InputError
 
-        raise InputError(f"Training needs the package '{error.name}'; install it: pip install lightning pyyaml.") from error
+        raise InputError(
+            f"Training needs the package '{error.name}'; install it: pip install lightning pyyaml."
+        ) from error
     from .configuration import read_configuration
     from .run import train
 

@@ -23,7 +23,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def _fit(values: torch.Tensor, size: tuple[int, int], corner: tuple[float, float]) -> torch.Tensor:
-    """Crop or pad (border continued) ``[C, H, W]`` to ``size``; ``corner`` in [0, 1] says which part of a larger one."""
+    """Crop or pad (border continued) ``[C, H, W]`` to ``size``; ``corner`` in [0, 1] says which part of a larger."""
     for axis, (n, place) in enumerate(zip(size, corner, strict=True), start=1):
         margin = values.shape[axis] - n
         if margin > 0:
@@ -178,9 +178,7 @@ class CineData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         seed = self.configuration.seed + 7919 * self.trainer.global_rank
-        batches = TrainingBatches(
-            self.training, self.configuration, self.device, seed, self.trainer.global_step
-        )
+        batches = TrainingBatches(self.training, self.configuration, self.device, seed, self.trainer.global_step)
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader:

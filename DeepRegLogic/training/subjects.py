@@ -1,4 +1,4 @@
-"""Subjects to train on: compact arrays of a cine and, where it is known, of its true motion; made once, kept in a file."""
+"""Subjects to train on: compact arrays of a cine and, where known, of its true motion; made once, kept in a file."""
 
 from __future__ import annotations
 

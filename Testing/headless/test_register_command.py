@@ -352,7 +352,7 @@ def test_a_full_disk_leaves_nothing(repository, sample, tmp_path):
     ],
 )
 def test_a_signal_stops_the_work_and_leaves_nothing(moment, number, repository, tmp_path, frames):
-    cine = write_cine(tmp_path / "big.nrrd", np.tile(np.kron(frames, np.ones((1, 3, 3), np.float32)), (3, 1, 1)))
+    cine = write_cine(tmp_path / "big.nrrd", np.kron(frames, np.ones((1, 2, 2), np.float32)))
     process = _start(repository, "--input", str(cine), "--output", str(tmp_path / "out"), *QUICK)
     for line in process.stdout:
         if moment in line:
@@ -403,3 +403,8 @@ def test_readme_names_every_option(repository, script, capsys):
     assert script.main(["--help"]) == 0
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
     assert options - set(re.findall(r"--[a-z-]+", (repository / "README.md").read_text(encoding="utf-8"))) == set()
+
+
+def test_readme_names_every_model(repository):
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    assert [card.name for card in zoo.list_models() if f"`{card.name}`" not in text] == []

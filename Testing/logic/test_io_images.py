@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import struct
 
@@ -10,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from DeepRegLogic.cine import Cine
-from DeepRegLogic.errors import InputError, MemoryBudgetError, OutputError
+from DeepRegLogic.errors import InputError, MemoryBudgetError, OutputError, RegistrationError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.io import read_cine, read_image, read_labels, write_cine
 
@@ -235,21 +236,16 @@ def test_a_frame_that_holds_several(tmp_path):
         read_cine(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", [".seq.nrrd", ".nii", ".nii.gz", ".mha"])
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii", ".nii.gz", ".mha"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pixels_that_are_not_finite_name_the_frame(tmp_path, suffix, value, dtype):
     cine = made(dtype=dtype)
     frames = cine.frames.copy()
     frames[2, 3, 3] = value
-    write = write_cine if suffix == ".seq.nrrd" else written_by_itk
-    write(tmp_path / f"a{suffix}", frames, cine)
+    sitk.WriteImage(sitk.GetImageFromArray(frames[:, None], isVector=False), str(tmp_path / f"a{suffix}"))
     with pytest.raises(InputError, match=r"Frame 2 of .* has NaN or infinite pixels"):
         read_cine(tmp_path / f"a{suffix}")
-
-
-def written_by_itk(path, frames: np.ndarray, like: Cine) -> None:
-    sitk.WriteImage(sitk.GetImageFromArray(frames[:, None], isVector=False), str(path))
 
 
 def test_vectors_and_complex_pixels_are_refused(tmp_path):
@@ -407,9 +403,39 @@ def test_writing_what_cannot_be(tmp_path):
         write_cine(tmp_path / "a.nrrd", cine.frames[:2], cine)
     with pytest.raises(InputError, match=r"not '\.xyz'"):
         write_cine(tmp_path / "a.xyz", cine.frames, cine)
+    with pytest.raises(InputError, match="NaN or infinite"):
+        write_cine(tmp_path / "a.nrrd", np.full(cine.frames.shape, np.nan), cine)
     with pytest.raises(InputError, match="complex"):
         write_cine(tmp_path / "a.nrrd", cine.frames.astype(complex), cine)
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="a part of its path is a file"):
         write_cine(tmp_path / "file" / "deep" / "a.nrrd", cine.frames, cine)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_header_text_that_is_not_utf8_is_no_obstacle(tmp_path):
+    nrrd(
+        tmp_path / "a.seq.nrrd",
+        "type: short\ndimension: 4\nspace: left-posterior-superior\nsizes: 7 6 1 4\n"
+        "space directions: (1,0,0) (0,1,0) (0,0,4) none\nkinds: domain domain domain list\nspace origin: (0,0,0)\n"
+        "patient:=Jos@",
+        made().frames,
+    )
+    raw = (tmp_path / "a.seq.nrrd").read_bytes()
+    (tmp_path / "a.seq.nrrd").write_bytes(raw.replace(b"Jos@", b"Jos\xe9"))
+    assert len(read_cine(tmp_path / "a.seq.nrrd")) == 4
+
+
+@pytest.mark.parametrize("suffix", [".seq.nrrd", ".nii", ".nii.gz", ".mha"])
+def test_damaged_bytes_end_in_a_sentence_or_an_image(tmp_path, suffix):
+    cine = made()
+    path = tmp_path / f"a{suffix}"
+    write_cine(path, cine.frames, cine)
+    raw, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(raw)
+        for place in random.integers(0, min(len(raw), 500), 3):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(RegistrationError):
+            read_cine(path, memory_gb=0.1)

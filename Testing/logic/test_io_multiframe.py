@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from made_dicom import CORNER, NORMAL, region, slice_pixels, write_enhanced, write_ultrasound
 from pydicom import dcmread
 from pydicom.sequence import Sequence
 
-from DeepRegLogic.errors import InputError, MemoryBudgetError
+from DeepRegLogic.errors import InputError, MemoryBudgetError, RegistrationError
 from DeepRegLogic.io import list_series, read_cine, read_image
 
 
@@ -146,3 +148,17 @@ def test_single_frame_is_no_cine(tmp_path):
     assert read_image(path).frames.shape == (1, 24, 32)
     with pytest.raises(InputError, match="not frames over time"):
         read_cine(path)
+
+
+@pytest.mark.parametrize("write", [write_enhanced, lambda path: write_ultrasound(path, grey())])
+def test_damaged_bytes_end_in_a_sentence_or_an_image(tmp_path, write):
+    path = tmp_path / "d.dcm"
+    write(path)
+    raw, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(raw)
+        for place in random.integers(132, min(len(raw), 2000), 3):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(RegistrationError):
+            read_cine(path, memory_gb=0.1)

@@ -179,8 +179,10 @@ def test_full_disk_leaves_nothing_at_any_moment(tmp_path, monkeypatch, when):
     (tmp_path / "there" / "mine.txt").write_text("keep")
     for folder in (tmp_path / "new" / "out", tmp_path / "there"):
         calls.clear()
-        with pytest.raises(OutputError, match="the disk is full"):
+        with pytest.raises(OutputError, match="the disk is full") as error:
             write_motion(motion, cine, folder)
+        assert str(folder) in str(error.value)
+        assert ".unfinished" not in str(error.value)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["there", "there/mine.txt"]
 
 

@@ -117,10 +117,6 @@ def test_enhanced_vendor_file_of_eight_slices_and_four_times(data_folder):
     raw = dcmread(path)
     slope = float(raw.PerFrameFunctionalGroupsSequence[0].PixelValueTransformationSequence[0].RescaleSlope)
     np.testing.assert_allclose(cine.frames[2, 5], raw.pixel_array[5 * 4 + 2] * slope, rtol=1e-6)
-    # one brain over four times: neighbours in time are alike, neighbours in space less so
-    alike = np.corrcoef(cine.frames[0, 4].ravel(), cine.frames[1, 4].ravel())[0, 1]
-    apart = np.corrcoef(cine.frames[0, 4].ravel(), cine.frames[0, 5].ravel())[0, 1]
-    assert alike > 0.99 > apart
 
 
 def test_classic_vendor_series_without_times(data_folder):

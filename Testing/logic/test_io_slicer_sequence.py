@@ -7,7 +7,7 @@ import pytest
 from test_io_fields import SLICE, VOLUME, made
 
 from DeepRegLogic.cine import Cine
-from DeepRegLogic.grid import flip_lps_ras
+from DeepRegLogic.grid import Grid, flip_lps_ras
 from DeepRegLogic.io import read_cine, read_labels, write_cine, write_field
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -29,8 +29,6 @@ def _matrix(node) -> np.ndarray:
 
 @GRIDS
 def test_slicer_reads_ours(tmp_path, grid):
-    import slicer.util
-
     cine = _cine(grid)
     write_cine(tmp_path / "c.seq.nrrd", cine.frames, cine)
     sequence = slicer.vtkMRMLSequenceNode()
@@ -44,8 +42,19 @@ def test_slicer_reads_ours(tmp_path, grid):
         assert float(sequence.GetNthIndexValue(t)) == pytest.approx(cine.times[t])
         node = sequence.GetNthDataNode(t)
         assert node.GetClassName() == "vtkMRMLScalarVolumeNode"
-        np.testing.assert_array_equal(slicer.util.arrayFromVolume(node).reshape(grid.shape), cine.frames[t])
-        np.testing.assert_allclose(_matrix(node), grid.ras_matrix, atol=1e-9)
+        np.testing.assert_array_equal(_on_grid(node, grid), cine.frames[t])
+
+
+def _on_grid(node, grid: Grid) -> np.ndarray:
+    """The node's voxels in the order of ``grid``; Slicer may turn a left-handed stack round, slices and geometry."""
+    import slicer.util
+
+    pixels = slicer.util.arrayFromVolume(node)
+    to_ours = np.linalg.solve(grid.ras_matrix, _matrix(node))
+    turned = to_ours[2, 2] < 0
+    np.testing.assert_allclose(to_ours[:3, :3], np.diag((1.0, 1.0, -1.0 if turned else 1.0)), atol=1e-9)
+    np.testing.assert_allclose(to_ours[:3, 3], (0, 0, grid.size[2] - 1 if turned else 0), atol=1e-9)
+    return (pixels[::-1] if turned else pixels).reshape(grid.shape)
 
 
 @GRIDS

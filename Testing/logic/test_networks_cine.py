@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from DeepRegLogic.networks import NETWORKS, TLRN, VoxelMorph, build
 from torch import nn
+
+from DeepRegLogic.networks import NETWORKS, TLRN, VoxelMorph, build
 
 
 def count(network: nn.Module) -> int:
@@ -45,7 +46,8 @@ def test_any_number_of_frames_and_any_size(name: str, frames: int, spatial: tupl
     velocity.square().sum().backward()
     # residual blocks have nothing to do for a single frame
     idle = [n for n, p in network.named_parameters() if p.grad is None]
-    assert all(n.startswith("temporal") for n in idle) and (not idle or frames == 1)
+    assert all(n.startswith("temporal") for n in idle)
+    assert not idle or frames == 1
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -131,7 +133,7 @@ def test_shapes_that_do_not_fit(reference: tuple[int, ...], frames: tuple[int, .
 def test_the_registry_names_what_it_does_not_have() -> None:
     with pytest.raises(ValueError, match="no network 'unet'; there are tlrn, voxelmorph"):
         build("unet")
-    with pytest.raises(ValueError, match="cannot be built with {'depth': 3}"):
+    with pytest.raises(ValueError, match=r"cannot be built with \{'depth': 3\}"):
         build("tlrn", depth=3)
     with pytest.raises(ValueError, match="2 or 3 spatial axes"):
         build("tlrn", ndim=4)

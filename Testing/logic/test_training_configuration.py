@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.networks import build
 from DeepRegLogic.training.configuration import BUNDLED, read_configuration

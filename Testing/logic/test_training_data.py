@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from DeepRegLogic import flow, losses
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.errors import InputError

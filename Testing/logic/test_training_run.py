@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+
 from DeepRegLogic import zoo
 from DeepRegLogic.__main__ import main
 from DeepRegLogic.errors import InputError, OutputError

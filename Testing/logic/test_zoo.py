@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from DeepRegLogic import zoo
 from DeepRegLogic.errors import ModelError, OutputError
 from DeepRegLogic.networks import build

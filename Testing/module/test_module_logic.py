@@ -26,9 +26,9 @@ def phantom():
 
 @pytest.fixture
 def sequence(scene, phantom):
-    """The first five frames in the scene."""
+    """Five frames from rest to contraction in the scene."""
     cine = phantom.cine
-    return addCine(Cine(cine.frames[:5], cine.grid, cine.times[:5], name="phantom"))
+    return addCine(Cine(cine.frames[:10:2], cine.grid, cine.times[:10:2], name="phantom"))
 
 
 def test_module_describes_itself(module):
@@ -79,10 +79,10 @@ def test_cine_with_labels_and_progress(module, sequence, phantom):
     assert all(text for _, text in seen)
     nodes.browser.SetSelectedItemNumber(4)
     (found,) = segmentations.segmentsOf(nodes.proxy(nodes.labels), phantom.cine.grid)
-    truth = phantom.labels[4] == 1
+    truth = phantom.labels[8] == 1
     overlap = 2 * (found.mask & truth).sum() / (found.mask.sum() + truth.sum())
     before = 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
-    assert overlap > before
+    assert overlap > before + 0.05
 
 
 def test_process_does_what_the_parameter_node_says(module, sequence):

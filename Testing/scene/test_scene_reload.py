@@ -97,7 +97,9 @@ def read_in_new_process(code: str, path, grid: Grid, tmp_path, repository) -> di
     geometry = {"size": grid.size, "spacing": grid.spacing, "origin": grid.origin, "direction": grid.direction}
     output = tmp_path / "read.npz"
     request = json.dumps({"path": str(path), "grid": geometry, "output": str(output)})
-    paths = os.pathsep.join([str(repository), str(repository / "TemporalRegistration")])
+    paths = os.pathsep.join(
+        [str(repository), str(repository / "TemporalRegistration"), os.environ.get("PYTHONPATH", "")]
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, request],
         env={**os.environ, "PYTHONPATH": paths},

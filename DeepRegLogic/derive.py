@@ -1,0 +1,83 @@
+"""Everything that is shown of a motion, computed once: images without motion, carried labels and points, Jacobian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cine import Cine, Motion
+from .errors import InputError
+from .progress import CancelToken, ProgressCallback, Reporter
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """What a motion does to its cine, and to labels and points drawn on the reference frame.
+
+    Attributes
+    ----------
+    compensated : ``[T, *spatial]`` float32, every frame brought onto the reference.
+    propagated : ``[T, *spatial]`` float32, the reference frame carried to every frame.
+    jacobian : ``[T, *spatial]`` float32, local change of volume from the reference to every frame.
+    masks : ``[M, T, *spatial]`` uint8, the M masks carried to every frame.
+    sizes : ``[M, T]`` size of every mask over time: mm^2 for a slice, ml for a stack.
+    points : ``[T, P, 3]`` LPS mm, the P points where their tissue is in every frame.
+    """
+
+    compensated: np.ndarray
+    propagated: np.ndarray
+    jacobian: np.ndarray
+    masks: np.ndarray
+    sizes: np.ndarray
+    points: np.ndarray
+
+
+def derive(
+    motion: Motion,
+    cine: Cine,
+    masks: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Derived:
+    """Compute what ``Derived`` holds.
+
+    Parameters
+    ----------
+    cine : the images that the motion was found in.
+    masks : ``[M, *spatial]`` uint8, 1 inside, drawn on the reference frame.
+    points : ``[P, 3]`` LPS mm, on the reference frame.
+    progress, cancel : see ``progress.py``.
+
+    Raises
+    ------
+    InputError : images or masks that do not lie on the motion's grid. Cancelled : ``cancel`` was used.
+    """
+    from .measure import area_curve, jacobian
+    from .transport import compensate, move_points, propagate
+
+    reporter = Reporter(progress, cancel)
+    count, shape = len(motion), motion.grid.shape
+    masks = np.zeros((0, *shape), np.uint8) if masks is None else np.asarray(masks)
+    points = np.zeros((0, 3)) if points is None else np.asarray(points, dtype=float)
+    if masks.shape[1:] != shape:
+        raise InputError(f"Masks of shape {masks.shape[1:]} are not on the reference frame of shape {shape}.")
+    reporter(0.0, "Taking the motion out of the frames")
+    compensated = compensate(motion, cine.frames)
+    reporter(0.3, "Carrying the reference frame along")
+    propagated = propagate(motion, cine.frames[motion.reference])
+    reporter(0.6, "Measuring the change of volume")
+    change = jacobian(motion)
+    carried = np.zeros((len(masks), count, *shape), np.uint8)
+    sizes = np.zeros((len(masks), count))
+    for number, mask in enumerate(masks):
+        reporter(0.8 + 0.15 * number / len(masks), "Carrying the labels along")
+        carried[number] = propagate(motion, (mask > 0).astype(np.uint8), nearest=True)
+        sizes[number] = area_curve(carried[number], motion.grid).get(1, 0.0)
+    reporter(0.95, "Following the points")
+    followed = np.stack([move_points(motion, points, t) for t in range(count)]) if len(points) else None
+    reporter(1.0, "Done")
+    return Derived(
+        compensated, propagated, change, carried, sizes, np.zeros((count, 0, 3)) if followed is None else followed
+    )

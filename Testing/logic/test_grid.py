@@ -1,0 +1,100 @@
+"""Grid: positions and vectors between voxels, LPS and RAS."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from DeepRegLogic import Grid, InputError
+from DeepRegLogic.grid import flip_lps_ras
+
+
+def rotation(x: float, y: float, z: float) -> np.ndarray:
+    (cx, cy, cz), (sx, sy, sz) = np.cos([x, y, z]), np.sin([x, y, z])
+    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return rx @ ry @ rz
+
+
+angles = st.floats(-3.1, 3.1)
+grids = st.builds(
+    lambda size, spacing, origin, turn, left: Grid(
+        size, spacing, origin, tuple((rotation(*turn) @ np.diag([1, 1, -1 if left else 1])).ravel())
+    ),
+    st.tuples(st.integers(2, 40), st.integers(2, 40), st.integers(1, 20)),
+    st.tuples(*[st.floats(0.3, 12)] * 3),
+    st.tuples(*[st.floats(-300, 300)] * 3),
+    st.tuples(angles, angles, angles),
+    st.booleans(),
+)
+
+
+@given(grids)
+def test_positions_go_there_and_back(grid):
+    points = np.random.default_rng(0).uniform(-3, 40, (7, grid.ndim))
+    assert np.allclose(grid.mm_to_voxel(grid.voxel_to_mm(points)), points, atol=1e-6)
+
+
+@given(grids)
+def test_matrices_give_the_grid_back(grid):
+    assert Grid.from_matrix(grid.size, grid.matrix).matches(grid)
+    assert Grid.from_ras_matrix(grid.size, grid.ras_matrix).matches(grid)
+
+
+def test_a_voxel_lies_where_its_axes_say():
+    # i points to the left, j to the head, k to the front: a left-handed coronal slice
+    grid = Grid((10, 20, 1), (2, 3, 5), (7, -8, 9), (1, 0, 0, 0, 0, -1, 0, 1, 0))
+    assert grid.ndim == 2
+    assert grid.shape == (20, 10)
+    assert grid.array_spacing == (3, 2)
+    assert np.allclose(grid.voxel_to_mm([4, 6]), [7 + 6 * 2, -8, 9 + 4 * 3])
+    assert np.allclose(grid.vector_matrix @ [1, 2], [4, 0, 3])
+
+
+def test_ras_is_lps_with_two_signs_changed():
+    assert np.allclose(flip_lps_ras([[6, -4, 3]]), [[-6, 4, 3]])
+    grid = Grid((4, 4, 4), origin=(10, 20, 30))
+    assert np.allclose(grid.ras_matrix @ [0, 0, 0, 1], [-10, -20, 30, 1])
+    assert np.allclose(grid.ras_matrix @ [1, 1, 1, 1], [-11, -21, 31, 1])
+
+
+def test_crop_keeps_the_place_of_every_voxel():
+    grid = Grid((30, 20, 10), (1, 2, 3), (5, 6, 7), tuple(rotation(0.3, 0.2, 0.1).ravel()))
+    part = grid.crop((2, 3, 4), (5, 6, 7))
+    assert part.shape == (5, 6, 7)
+    assert np.allclose(part.voxel_to_mm([1, 1, 1]), grid.voxel_to_mm([3, 4, 5]))
+    slice_ = Grid((30, 20, 1), (1, 2, 3), (5, 6, 7)).crop((3, 4), (6, 7))
+    assert slice_.size == (7, 6, 1)
+
+
+def test_resizing_keeps_the_first_and_the_last_voxel():
+    grid = Grid((31, 21, 1), (1.5, 2, 8), (5, 6, 7), tuple(rotation(0.3, 0.2, 0.1).ravel()))
+    small = grid.resized((11, 16))
+    assert small.size == (16, 11, 1)
+    assert np.allclose(small.voxel_to_mm([10, 15]), grid.voxel_to_mm([20, 30]))
+    assert small.spacing[2] == 8
+
+
+def test_a_grid_matches_to_a_fraction_of_a_voxel():
+    grid = Grid((30, 20, 10))
+    assert grid.matches(Grid((30, 20, 10), origin=(5e-4, 0, 0)))
+    assert not grid.matches(Grid((30, 20, 10), origin=(5e-2, 0, 0)))
+    assert not grid.matches(Grid((30, 20, 11)))
+    assert not grid.matches(Grid((30, 20, 10), spacing=(1.001, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"size": (0, 4, 4)}, "empty"),
+        ({"size": (4, 4, 4), "spacing": (1, 0, 1)}, "not positive"),
+        ({"size": (4, 4, 4), "spacing": (1, float("nan"), 1)}, "not positive"),
+        ({"size": (4, 4, 4), "origin": (1, float("inf"), 1)}, "not finite"),
+        ({"size": (4, 4, 4), "direction": (1, 0.2, 0, 0, 1, 0, 0, 0, 1)}, "right angles"),
+        ({"size": (4, 4)}, "3 sizes"),
+    ],
+)
+def test_a_bad_geometry_is_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        Grid(**arguments)

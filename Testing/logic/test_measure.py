@@ -1,0 +1,68 @@
+"""Numbers read off a motion whose truth is known."""
+
+import numpy as np
+import pytest
+
+from DeepRegLogic import Cine, Grid, InputError, Motion, measure
+
+GRID = Grid((40, 30, 1), (2.0, 1.5, 8.0))
+
+
+def test_the_quality_of_a_known_shift():
+    y, x = np.indices((30, 40), dtype=np.float32)
+    image = np.sin(0.3 * x) + np.cos(0.2 * y)
+    moved = np.sin(0.3 * (x - 2)) + np.cos(0.2 * y)
+    field = np.zeros((2, 2, 30, 40), np.float32)
+    field[1, 1] = 2
+    cine = Cine(np.stack([image, moved]), GRID)
+    first, second = measure.frame_quality(cine, Motion(GRID, 0, field, -field))
+    assert (first.error_before, first.error_after, first.motion_max, first.round_trip_max) == pytest.approx((0, 0, 0, 0), abs=1e-6)
+    assert second.motion_mean == pytest.approx(4.0)
+    assert second.motion_max == pytest.approx(4.0)
+    assert second.round_trip_max == pytest.approx(0, abs=1e-5)
+    low, high = measure.intensity_range(cine.frames)
+    assert second.error_before == pytest.approx(np.sqrt(np.mean((moved - image) ** 2)) / (high - low), rel=1e-4)
+    assert second.error_after < 0.3 * second.error_before  # the two columns that leave the image remain
+
+
+def test_folds_and_a_wrong_inverse_are_told():
+    field = np.zeros((2, 2, 30, 40), np.float32)
+    field[1, 1, :, 20] = 3
+    first, second = measure.frame_quality(
+        Cine(np.random.default_rng(0).random((2, 30, 40)), GRID), Motion(GRID, 0, field, 0 * field)
+    )
+    assert first.folded == 0
+    assert 0.02 < second.folded < 0.1
+    assert second.round_trip_max == pytest.approx(3)
+
+
+def test_the_jacobian_of_a_stretch():
+    field = np.zeros((2, 2, 30, 40), np.float32)
+    field[1, 0] = 0.1 * np.arange(30)[:, None]
+    values = measure.jacobian(Motion(GRID, 0, field, -field))
+    assert np.allclose(values[0], 1)
+    assert np.allclose(values[1], 1.1, atol=1e-5)
+
+
+def test_areas_are_in_square_millimetres_and_volumes_in_millilitres():
+    labels = np.zeros((2, 30, 40), np.uint8)
+    labels[0, :10, :10] = 1
+    labels[1, :5, :10] = 1
+    labels[1, 20:, :2] = 4
+    areas = measure.area_curve(labels, GRID)
+    assert sorted(areas) == [1, 4]
+    assert areas[1].tolist() == [300, 150]
+    assert areas[4].tolist() == [0, 60]
+    volumes = measure.area_curve(np.ones((1, 10, 30, 40), int), Grid((40, 30, 10), (1, 1, 1)))
+    assert volumes[1].tolist() == [12.0]
+    with pytest.raises(InputError, match="not on a grid"):
+        measure.area_curve(labels[:, 1:], GRID)
+
+
+def test_the_range_ignores_outliers_but_not_a_sparse_image():
+    pixels = np.tile(np.arange(100.0), 100)
+    pixels[0] = 1e6
+    assert measure.intensity_range(pixels) == pytest.approx((0.99, 98.01), abs=1)
+    sparse = np.zeros(10_000)
+    sparse[7] = 5
+    assert measure.intensity_range(sparse) == (0, 5)

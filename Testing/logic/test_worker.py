@@ -1,0 +1,336 @@
+"""The worker process: its protocol, its results, and that it never outlives its use."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from DeepRegLogic import Cine, Refinement, register_cine
+from DeepRegLogic.derive import derive
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.exchange import (
+    pack_array,
+    pack_cine,
+    pack_frames,
+    pack_motion,
+    unpack_array,
+    unpack_derived,
+    unpack_motion,
+)
+from DeepRegLogic.synthetic import cine_phantom
+
+QUICK = {"levels": [[4, 5]]}
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
+
+
+class Client:
+    """A worker in a process of its own, and what it said."""
+
+    def __init__(self, repository: Path, scratch: Path, *options: str, code: str = "") -> None:
+        scratch.mkdir(exist_ok=True)
+        self.scratch = scratch
+        start = f"import sys; {code}\nfrom DeepRegLogic import worker\nsys.exit(worker.main())"
+        environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", start, "--scratch", str(scratch), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.events: queue.Queue[dict] = queue.Queue()
+        self.noise: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=lambda: self.noise.extend(self.process.stderr), daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.events.put(json.loads(line))  # anything but JSON fails the test by the time-out below
+
+    def send(self, **message) -> None:
+        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.flush()
+
+    def until(self, *names: str, timeout: float = 60.0) -> tuple[dict, list[dict]]:
+        """The first event of one of the names, and what came before."""
+        before = []
+        while True:
+            event = self.events.get(timeout=timeout)
+            if event["event"] in names:
+                return event, before
+            before.append(event)
+
+    def folder(self, name: str) -> Path:
+        path = self.scratch / name
+        path.mkdir()
+        return path
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return cine_phantom(seed=4, size=48, spacing=4.0)
+
+
+@pytest.fixture(scope="module")
+def cine(phantom) -> Cine:
+    return Cine(phantom.cine.frames[:4], phantom.cine.grid, phantom.cine.times[:4], name="phantom")
+
+
+@pytest.fixture(scope="module")
+def client(repository, tmp_path_factory):
+    client = Client(repository, tmp_path_factory.mktemp("scratch"))
+    assert client.until("started")[0]["pid"] > 0
+    assert client.until("ready")[0]["version"]
+    yield client
+    client.close()
+
+
+def test_cine_is_registered_as_in_this_process(client, cine, phantom):
+    folder = client.folder("cine")
+    masks = (phantom.labels[0] == 1).astype(np.uint8)[None]
+    points = phantom.cine.grid.voxel_to_mm(np.array([[20.0, 22.0], [25.0, 30.0]]))
+    arguments = {
+        "cine": pack_cine(folder, "frames", cine),
+        "masks": pack_array(folder, "masks", masks),
+        "points": pack_array(folder, "points", points),
+        "model": None,
+        "reference": 0,
+        "refine": QUICK,
+        "device": "cpu",
+    }
+    client.send(id=1, call="register_cine", folder=str(folder), arguments=arguments)
+    event, before = client.until("result", "error", "cancelled")
+    assert event["event"] == "result", event
+    assert event["id"] == 1
+    fractions = [e["fraction"] for e in before]
+    assert {e["event"] for e in before} == {"progress"}
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0.0
+    assert fractions[-1] == 1.0
+    assert all(e["text"] for e in before)
+
+    motion = unpack_motion(folder / "results", event["result"]["motion"])
+    derived = unpack_derived(folder / "results", event["result"]["derived"])
+    here = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((4, 5),)), device="cpu")
+    np.testing.assert_allclose(motion.displacement, here.displacement, atol=1e-3)
+    np.testing.assert_allclose(motion.inverse, here.inverse, atol=1e-3)
+    assert _is_mapped(motion.displacement)
+    assert motion.grid == cine.grid
+    np.testing.assert_array_equal(motion.times, cine.times)
+    assert motion.quality[2].error_after < motion.quality[2].error_before
+    expected = derive(motion, cine, masks, points)
+    for name in ("compensated", "propagated", "jacobian", "masks", "sizes", "points"):
+        np.testing.assert_allclose(getattr(derived, name), getattr(expected, name), atol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(derived.masks[0, 0], masks[0])
+    np.testing.assert_allclose(derived.points[0], points, atol=1e-9)
+    assert np.abs(derived.points[3] - points).max() > 0.1
+    assert derived.sizes[0, 0] == pytest.approx(masks.sum() * 16.0)
+
+
+def _is_mapped(array: np.ndarray) -> bool:
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap.mmap)
+
+
+def test_labels_are_followed_through_a_known_motion(client, cine, phantom):
+    motion = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((4, 5),)), device="cpu")
+    folder = client.folder("follow")
+    masks = (phantom.labels[0] == 2).astype(np.uint8)[None]
+    arguments = {
+        "cine": pack_cine(folder, "frames", cine),
+        "motion": pack_motion(folder, motion),
+        "masks": pack_array(folder, "masks", masks),
+        "points": None,
+    }
+    client.send(id=2, call="follow", folder=str(folder), arguments=arguments)
+    event, _ = client.until("result", "error")
+    derived = unpack_derived(folder / "results", event["result"]["derived"])
+    np.testing.assert_array_equal(derived.masks, derive(motion, cine, masks).masks)
+    assert derived.points.shape == (4, 0, 3)
+
+
+def test_pair_is_registered(client, cine):
+    folder = client.folder("pair")
+    fixed, moving = (Cine(cine.frames[t : t + 1], cine.grid, name=f"frame {t}") for t in (0, 3))
+    arguments = {
+        "fixed": pack_cine(folder, "fixed", fixed),
+        "moving": pack_cine(folder, "moving", moving),
+        "model": None,
+        "refine": QUICK,
+    }
+    client.send(id=3, call="register_pair", folder=str(folder), arguments=arguments)
+    event, _ = client.until("result", "error")
+    motion = unpack_motion(folder / "results", event["result"]["motion"])
+    assert len(motion) == 2
+    assert motion.quality[1].error_after < motion.quality[1].error_before
+
+
+@pytest.mark.parametrize(
+    ("call", "change", "kind", "words"),
+    [
+        ("register_cine", {"reference": 9}, "InputError", "Reference frame 9"),
+        ("register_cine", {"model": "no-such-model"}, "ModelError", "no-such-model"),
+        ("register_cine", {"memory_gb": 0.001}, "MemoryBudgetError", "smaller region"),
+        ("register_cine", {"nonsense": 1}, "RegistrationError", "unexpected"),
+        ("no_such_call", {}, "InputError", "no call"),
+    ],
+)
+def test_errors_come_as_a_sentence_and_the_worker_stays(client, cine, call, change, kind, words, tmp_path):
+    arguments = {"cine": pack_cine(tmp_path, "frames", cine), "model": None, "refine": QUICK, **change}
+    client.send(id=4, call=call, folder=str(tmp_path), arguments=arguments)
+    event, _ = client.until("result", "error")
+    assert (event["event"], event["kind"]) == ("error", kind)
+    assert words in event["text"]
+    assert "\n" not in event["text"]
+
+
+def test_missing_array_and_a_line_that_is_no_request(client, cine, tmp_path):
+    arguments = {"cine": {**pack_cine(tmp_path, "frames", cine), "frames": "../frames.npy"}}
+    client.process.stdin.write("this is no JSON\n[]\n")
+    client.send(id=5, call="register_cine", folder=str(tmp_path), arguments=arguments)
+    event, _ = client.until("result", "error")
+    assert event["kind"] == "InputError"
+    assert "../frames.npy" in event["text"]
+
+
+def test_cancel_ends_the_work_and_keeps_the_worker(client, cine, tmp_path):
+    long = {"levels": [[1, 100000]], "tolerance": 1e-12}
+    arguments = {"cine": pack_cine(tmp_path, "frames", cine), "model": None, "refine": long, "device": "cpu"}
+    client.send(id=6, call="register_cine", folder=str(tmp_path), arguments=arguments)
+    client.until("progress")
+    time.sleep(0.5)
+    asked = time.monotonic()
+    client.send(cancel=6)
+    event, _ = client.until("cancelled", "result", "error")
+    assert event == {"event": "cancelled", "id": 6}
+    assert time.monotonic() - asked < 1.0
+    assert client.process.poll() is None
+    client.send(id=7, call="no_such_call", folder=str(tmp_path), arguments={})
+    assert client.until("error")[0]["id"] == 7
+
+
+def test_nothing_but_the_protocol_on_standard_output(repository, tmp_path):
+    noisy = "import os, atexit; atexit.register(lambda: os.write(1, b'late'))"
+    client = Client(repository, tmp_path / "scratch", code=noisy)
+    client.until("ready")
+    client.send(id=1, call="register_cine", folder=".", arguments={"cine": {}})
+    event, _ = client.until("error")
+    assert event["kind"] == "RegistrationError"
+    client.process.stdin.close()
+    client.process.wait(timeout=5)
+    assert client.events.empty()
+    assert any("Traceback" in line for line in client.noise)
+
+
+@posix
+def test_the_worker_ends_with_its_input_and_takes_its_scratch_along(repository, tmp_path):
+    client = Client(repository, tmp_path / "scratch")
+    client.until("started")  # it still loads its packages
+    (client.scratch / "left").write_text("over")
+    client.process.stdin.close()
+    client.process.wait(timeout=2)
+    assert not client.scratch.exists()
+
+
+@posix
+def test_the_worker_ends_with_its_parent(repository, tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    client = Client(repository, tmp_path / "scratch", "--parent", str(parent.pid))
+    client.until("started")
+    parent.kill()
+    parent.wait()
+    client.process.wait(timeout=5)
+
+
+def test_the_worker_ends_when_idle(repository, tmp_path):
+    client = Client(repository, tmp_path / "scratch", "--idle", "0.2")
+    client.until("ready")
+    assert client.process.wait(timeout=5) == 0
+    assert not client.scratch.exists()
+
+
+@posix
+def test_the_whole_group_can_be_killed(repository, tmp_path):
+    child = "import subprocess; subprocess.Popen(['sleep', '60'])"
+    started = f"import threading; threading.Timer(0.3, lambda: exec({child!r})).start()"
+    client = Client(repository, tmp_path / "scratch", code=started)
+    pid = client.until("started")[0]["pid"]
+    client.until("ready")
+    group = [int(p) for p in os.listdir("/proc") if p.isdigit() and _group(int(p)) == pid]
+    assert len(group) == 2
+    os.killpg(pid, signal.SIGKILL)
+    client.process.wait(timeout=1)
+    time.sleep(0.1)
+    assert not [p for p in group if _group(p) == pid and _state(p) != "Z"]
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_missing_packages_are_named_in_a_sentence(repository, tmp_path):
+    hide = "sys.modules['torch'] = None; sys.modules['SimpleITK'] = None"
+    client = Client(repository, tmp_path / "scratch", code=hide)
+    event, _ = client.until("unusable", "ready")
+    assert "torch" in event["text"]
+    assert "SimpleITK" in event["text"]
+    assert sys.executable in event["text"]
+    assert client.process.wait(timeout=5) == 3
+
+
+def test_memory_that_runs_out_gives_advice(repository, tmp_path):
+    full = "import DeepRegLogic.worker as w\ndef full(*a, **k): raise RuntimeError('CUDA out of memory. Tried')\n"
+    client = Client(repository, tmp_path / "scratch", code=full + "w.CALLS['full'] = full")
+    client.until("ready")
+    client.send(id=1, call="full", folder=str(tmp_path), arguments={})
+    event, _ = client.until("error")
+    assert event["kind"] == "MemoryBudgetError"
+    assert "smaller region of interest" in event["text"]
+    assert "CUDA" not in event["text"]
+    client.close()
+
+
+def test_frames_are_packed_one_by_one(tmp_path):
+    frames = np.arange(24, dtype=np.int16).reshape(4, 2, 3)
+    names = list(pack_frames(tmp_path, "frames", 4, frames))
+    assert names == ["frames.npy"] * 4
+    found = unpack_array(tmp_path, "frames.npy")
+    np.testing.assert_array_equal(found, frames)
+    assert found.dtype == np.int16
+    np.save(tmp_path / "object.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(InputError, match=r"object\.npy"):
+        unpack_array(tmp_path, "object.npy")
+
+
+def test_exchange_needs_numpy_alone(repository):
+    code = (
+        "import sys, DeepRegLogic.exchange, DeepRegLogic.derive\n"
+        "print([name for name in ('torch', 'SimpleITK', 'monai') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
