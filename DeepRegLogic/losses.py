@@ -69,3 +69,38 @@ def temporal_bending(velocities: torch.Tensor, cyclic: bool = False) -> torch.Te
     if cyclic:
         velocities = torch.cat([velocities[:, -1:], velocities, velocities[:, :1]], dim=1)
     return velocities.diff(n=2, dim=1).square().sum(dim=2).mean()
+
+
+def kl_normal(
+    mean: torch.Tensor, log_variance: torch.Tensor, prior_mean: torch.Tensor, prior_log_variance: torch.Tensor
+) -> torch.Tensor:
+    """Kullback-Leibler divergence in nats between independent normal distributions, element by element.
+
+    The sum over the elements is that of eq. 17 and A.1 of Zakeri et al. 2023 (whose A.1 has the opposite sign inside).
+    """
+    ratio = (log_variance - prior_log_variance).exp()
+    shift = (mean - prior_mean).square() * (-prior_log_variance).exp()
+    return 0.5 * (ratio + shift - 1 - log_variance + prior_log_variance)
+
+
+def kl_motion(mean: torch.Tensor, log_variance: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Kullback-Leibler divergence in nats from N(mean, exp(log_variance) I + factor factor^T) to N(0, I), per voxel.
+
+    ``mean`` and ``factor`` ``[N, ndim, *spatial]`` and ``log_variance`` ``[N, 1, *spatial]`` in voxels; returns
+    ``[N, *spatial]``. Closed form of eq. 18 of Zakeri et al. 2023.
+    """
+    ndim = mean.shape[1]
+    log_variance = log_variance[:, 0]
+    variance, length = log_variance.exp(), factor.square().sum(1)
+    log_determinant = ndim * log_variance + (length / variance).log1p()
+    return 0.5 * (ndim * variance + length + mean.square().sum(1) - ndim - log_determinant)
+
+
+def normal_likelihood(residual: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
+    """Negative log likelihood in nats, without its constant, of residuals ``[N, ndim, *spatial]``, per voxel.
+
+    ``covariance`` is ``[N, ndim, ndim, *spatial]``; returns ``[N, *spatial]``.
+    """
+    factor = torch.linalg.cholesky(covariance.movedim((1, 2), (-2, -1)))
+    white = torch.linalg.solve_triangular(factor, residual.movedim(1, -1)[..., None], upper=False)[..., 0]
+    return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + 0.5 * white.square().sum(-1)

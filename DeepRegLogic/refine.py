@@ -10,6 +10,7 @@ a Sobolev-like gradient, which moves whole neighbourhoods at once and needs tens
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -35,8 +36,9 @@ class Refinement:
     smoothness : weight of the squared velocity differences between neighbouring voxels.
     temporal : weight of the squared second difference of the velocity along time.
     sigma : standard deviation of the gradient's Gaussian, in voxels of the level.
-    levels : (shrink factor, most iterations) from coarse to fine. Velocities of half the resolution of the images lose
-        nothing that the noise of a cine would let one see.
+    levels : (shrink factor, most iterations) from coarse to fine, or None for three that suit the size of the image:
+        half the resolution at the end, which is enough for the noise of a cine; all of it below 112 pixels a side, a
+        quarter from 400 on.
     step : step of the optimiser in voxels.
     tolerance : a level ends when ten iterations lowered the energy by less than this fraction.
     """
@@ -44,9 +46,9 @@ class Refinement:
     similarity: str = "lncc"
     window: int = 9
     smoothness: float = 0.2
-    temporal: float = 0.01
+    temporal: float = 0.005
     sigma: float = 1.5
-    levels: tuple[tuple[float, int], ...] = ((8, 40), (4, 60), (2, 60))
+    levels: tuple[tuple[float, int], ...] | None = None
     step: float = 0.3
     tolerance: float = 5e-4
 
@@ -57,7 +59,9 @@ class Refinement:
             raise InputError(f"The correlation window must be an odd number from 3 on, not {self.window}.")
         if min(self.smoothness, self.temporal) < 0 or min(self.sigma, self.step, self.tolerance) <= 0:
             raise InputError("The weights of a refinement must not be negative, its steps and sigma positive.")
-        if not self.levels or any(shrink < 1 or count < 1 for shrink, count in self.levels):
+        if self.levels is not None and (
+            not self.levels or any(shrink < 1 or count < 1 for shrink, count in self.levels)
+        ):
             raise InputError("A refinement needs levels of (shrink factor >= 1, iterations >= 1).")
 
 
@@ -93,10 +97,11 @@ def refine(
     reporter = reporter or Reporter()
     spatial = tuple(reference.shape[2:])
     spacing = tuple(spacing) if spacing is not None else (1.0,) * len(spatial)
-    shapes = [_level_shape(spatial, spacing, shrink) for shrink, _ in settings.levels]
-    work = [float(torch.tensor(s).prod()) * count for s, (_, count) in zip(shapes, settings.levels, strict=True)]
-    done = 0.0
-    for level, (shape, (_, iterations)) in enumerate(zip(shapes, settings.levels, strict=True)):
+    levels = settings.levels or _levels(min(spatial[-2:]))
+    shapes = [_level_shape(spatial, spacing, shrink) for shrink, _ in levels]
+    work = [math.prod(shape) * count for shape, (_, count) in zip(shapes, levels, strict=True)]
+    done = 0
+    for level, (shape, (_, iterations)) in enumerate(zip(shapes, levels, strict=True)):
         text = f"Refining, level {level + 1} of {len(shapes)}"
         velocities = _refine_level(
             flow.resize_image(reference, shape),
@@ -110,6 +115,11 @@ def refine(
         )
         done += work[level]
     return flow.resize(velocities, spatial)
+
+
+def _levels(side: int) -> tuple[tuple[float, int], ...]:
+    finest = 1 if side < 112 else 2 if side < 400 else 4
+    return ((4 * finest, 40), (2 * finest, 60), (finest, 60))
 
 
 def _level_shape(spatial: Sequence[int], spacing: Sequence[float], shrink: float) -> tuple[int, ...]:

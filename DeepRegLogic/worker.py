@@ -143,7 +143,7 @@ def _options(arguments: dict) -> dict:
     if not isinstance(refine, dict):
         return arguments
     fields = {**refine}
-    if "levels" in fields:
+    if fields.get("levels"):
         fields["levels"] = tuple(tuple(level) for level in fields["levels"])
     return {**arguments, "refine": Refinement(**fields)}
 

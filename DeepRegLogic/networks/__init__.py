@@ -6,13 +6,19 @@ Every cine network is called as ``velocity = network(reference, frames)``; ``bas
 from __future__ import annotations
 
 from .base import CineNetwork
+from .dragnet import DragNet, DragNetFlow
 from .tlrn import TLRN
 from .voxelmorph import VoxelMorph
 
-NETWORKS: dict[str, type[CineNetwork]] = {"tlrn": TLRN, "voxelmorph": VoxelMorph}
+NETWORKS: dict[str, type[CineNetwork | DragNet]] = {
+    "dragnet": DragNet,
+    "dragnet-flow": DragNetFlow,
+    "tlrn": TLRN,
+    "voxelmorph": VoxelMorph,
+}
 
 
-def build(name: str, **arguments: object) -> CineNetwork:
+def build(name: str, **arguments: object) -> CineNetwork | DragNet:
     """A new, untrained network of the registry.
 
     Raises
@@ -27,4 +33,4 @@ def build(name: str, **arguments: object) -> CineNetwork:
         raise ValueError(f"The network '{name}' cannot be built with {arguments}: {error}.") from error
 
 
-__all__ = ["NETWORKS", "TLRN", "CineNetwork", "VoxelMorph", "build"]
+__all__ = ["NETWORKS", "TLRN", "CineNetwork", "DragNet", "DragNetFlow", "VoxelMorph", "build"]

@@ -8,6 +8,7 @@ pixel (eq. 20); then the memory, a convolutional LSTM, takes in z and the frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,6 +131,9 @@ class SpatialLatent(nn.Module):
         self.deeper = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE))
         self.local = nn.Conv2d(channels, 2 * local, 3, padding=1)
         self.shared = nn.Linear(2 * channels, 2 * shared)
+        with torch.no_grad():  # little noise at first, for what the means tell to be heard
+            self.local.bias[local:] = -6.0
+            self.shared.bias[shared:] = -6.0
 
     def forward(self, features: torch.Tensor) -> Gaussian:
         x = self.down(features)
@@ -209,7 +213,7 @@ class MotionHead(nn.Module):
 
 
 class DragNet(nn.Module):
-    """The published network, for images of 128 x 128 pixels: 1 218 253 parameters.
+    """The published network, with 1 218 253 parameters: images of any size go through a grid of 128 x 128 pixels.
 
     Its motion is a displacement that resamples the moving image onto the fixed one.
 
@@ -324,13 +328,8 @@ class DragNet(nn.Module):
         return steps
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
-        """Images ``[N, 1, H, W]`` as the network takes them."""
-        if images.shape[2] != self.multiple or images.shape[3] != self.multiple:
-            raise ValueError(
-                f"The published DragNet takes images of {self.multiple} x {self.multiple} pixels, not "
-                f"{images.shape[2]} x {images.shape[3]}; DragNetFlow takes any."
-            )
-        return images
+        """Images ``[N, 1, H, W]`` as the network takes them: here on its working grid of 128 x 128 pixels."""
+        return flow.resize_image(images, (self.multiple, self.multiple))
 
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Features of images that ``fit`` made fit, from fine to coarse."""
@@ -338,7 +337,14 @@ class DragNet(nn.Module):
 
     def decode(self, latents: torch.Tensor, moving: list[torch.Tensor], size: tuple[int, int]) -> MotionGaussian:
         """The motion from features of z and of the moving image, for images of ``size``."""
-        return self.head(self.motion(torch.cat([latents, moving[-1]], dim=1)))
+        motion = self.head(self.motion(torch.cat([latents, moving[-1]], dim=1)))
+        if size == tuple(motion.mean.shape[2:]):
+            return motion
+        area = (size[0] - 1) * (size[1] - 1) / (self.multiple - 1) ** 2
+        log_variance = F.interpolate(motion.log_variance, size=size, mode="bilinear", align_corners=True)
+        return MotionGaussian(
+            flow.resize(motion.mean, size), log_variance + math.log(area), flow.resize(motion.factor, size)
+        )
 
     def cells(self, features: torch.Tensor) -> tuple[int, int]:
         """Rows and columns of the latent's cells for features at a quarter of the resolution."""

@@ -75,6 +75,10 @@ class LossConfiguration:
     time : of ``losses.temporal_bending`` of the velocities, the reference's zero among them.
     end_point : of the mean distance in pixels to the true displacement; only where the truth is known.
     squarings : of the exponential.
+    latent : of the divergence of a frame's latent from its prior, in nats (probabilistic networks).
+    motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
+    likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
+        networks with a velocity).
     """
 
     similarity: str = "mse"
@@ -83,6 +87,9 @@ class LossConfiguration:
     time: float = 0.0
     end_point: float = 0.0
     squarings: int = 7
+    latent: float = 0.0
+    motion: float = 0.0
+    likelihood: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from . import subjects
 from .configuration import AugmentConfiguration, Configuration
 
 Batch = dict[str, torch.Tensor]
-"""``reference`` ``[N, 1, H, W]``, ``frames`` ``[N, T, 1, H, W]``; where the truth is known ``displacement``
+"""``reference`` ``[N, 1, H, W]``, ``frames`` ``[N, T, 1, H, W]``, ``phase`` ``[N, T + 1]``, where in their cycle the
+reference and the frames are, from 0 to 1; where the truth is known ``displacement``
 ``[N, T, 2, H, W]`` in pixels (``Motion.displacement`` of the frames) and ``weight`` ``[N, 1, H, W]``."""
 
 Tensors = dict[str, torch.Tensor]
@@ -40,7 +41,9 @@ def take(
 ) -> Tensors:
     """One item of a subject, without its batch axis: ``order`` has the reference frame's number, then the frames'."""
     reference, *moving = order
-    item = {"images": _fit(subject["frames"][order].float() / 255, size, corner)}
+    images = subject["frames"]
+    item = {"images": _fit(images[order].float() / 255, size, corner)}
+    item["phase"] = torch.tensor(order, device=images.device) / len(images)
     if "displacement" in subject:
         inverse = subject["inverse"][reference].float()
         onward = subject["displacement"][moving].float()
@@ -87,7 +90,7 @@ def augment_geometry(batch: Batch, config: AugmentConfiguration, generator: torc
     centred = identity - (torch.tensor(shape, device=reference.device) - 1).view(2, 1, 1) / 2
     map_ = torch.einsum("nij,jhw->nihw", matrix, centred) - centred
     images = flow.warp(torch.cat([reference, batch["frames"][:, :, 0]], dim=1), map_)
-    out = {"reference": images[:, :1], "frames": images[:, 1:, None]}
+    out = {**batch, "reference": images[:, :1], "frames": images[:, 1:, None]}
     if "displacement" in batch:
         truth = batch["displacement"]
         moved = flow.warp(truth.flatten(1, 2), map_).view_as(truth)

@@ -16,9 +16,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .. import __version__, zoo
 from ..errors import InputError, OutputError
-from ..networks import build
+from ..networks import DragNet, build
 from .configuration import Configuration
 from .data import CineData
+from .probabilistic import ProbabilisticTask
 from .task import RegistrationTask
 
 LAST = "last.ckpt"
@@ -83,7 +84,7 @@ def train(
         network = build(configuration.network, ndim=ndim, **configuration.arguments)
     except ValueError as error:
         raise InputError(f"The configuration's network cannot be built: {error}") from error
-    task = RegistrationTask(network, configuration)
+    task = (ProbabilisticTask if isinstance(network, DragNet) else RegistrationTask)(network, configuration)
     data = CineData(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
     best = ModelCheckpoint(

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import slicer
 import vtk
 
-from DeepRegLogic.cine import Cine, FrameQuality, Motion
-from DeepRegLogic.errors import InputError
-from DeepRegLogic.grid import Grid
-from DeepRegLogic.progress import Reporter
+from DeepRegLogic.cine import FrameQuality, Motion
+from DeepRegLogic.derive import Derived
 
-from .results import isResultOf
-from .segmentations import segmentationNodeFromMasks, segmentsOf
+from .drawn import Drawn
+from .steps import Steps
 from .transforms import transformNodeFromField
-from .volumes import gridOfVolume, pixelsOfVolume, volumeNodeFromArray
+from .volumes import volumeNodeFromArray
 
 _QUALITY_UNITS = {
     "error_before": "fraction of intensity range",
@@ -31,100 +28,78 @@ _QUALITY_UNITS = {
     "motion_max": "mm",
 }
 
-Labels: TypeAlias = "slicer.vtkMRMLSegmentationNode | slicer.vtkMRMLLabelMapVolumeNode | np.ndarray"
-
-
-def refuseTransform(node: slicer.vtkMRMLTransformableNode | None, inputNode: slicer.vtkMRMLNode) -> None:
-    parent = node.GetParentTransformNode() if node is not None else None
-    if parent is not None and not isResultOf(parent, inputNode):
-        raise InputError(
-            f"'{node.GetName()}' is under the transform '{parent.GetName()}'; harden the transform or take the node "
-            "out of it, and register again."
-        )
-
-
-def fillSequence(
-    sequenceNode: slicer.vtkMRMLSequenceNode, values: Iterable[str], nodes: Iterable[slicer.vtkMRMLNode]
-) -> None:
-    for value, node in zip(values, nodes, strict=True):
-        sequenceNode.SetDataNodeAtValue(node, value)  # keeps a deep copy
-
 
 def buildSequences(
-    motion: Motion, cine: Cine, sequenceNode: slicer.vtkMRMLSequenceNode, labels: Labels | None, report: Reporter
-) -> dict[str, slicer.vtkMRMLSequenceNode]:
-    """The result sequences, by their name in ``MotionNodes``, not yet in the scene."""
-    from DeepRegLogic.measure import jacobian
-    from DeepRegLogic.transport import compensate, propagate
-
+    motion: Motion, derived: Derived, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn
+) -> Steps[dict[str, slicer.vtkMRMLSequenceNode]]:
+    """The result sequences, by their name in ``MotionNodes``, not yet in the scene; one node a step."""
     grid, name = motion.grid, sequenceNode.GetName()
-    makers = {
+    # the reference frame itself: its field is zero
+    reference = np.array(derived.compensated[motion.reference])
+    makers: dict[str, tuple[str, Callable[[int, str], slicer.vtkMRMLNode]]] = {
         "compensated": (
             f"{name} motion-compensated",
-            lambda title: _volumes(compensate(motion, cine.frames), grid, title),
+            lambda t, title: volumeNodeFromArray(derived.compensated[t], grid, title),
+        ),
+        "difference": (
+            f"{name} difference",
+            lambda t, title: volumeNodeFromArray(derived.compensated[t] - reference, grid, title),
         ),
         "propagated": (
             f"{name} propagated reference",
-            lambda title: _volumes(propagate(motion, cine.frames[motion.reference]), grid, title),
+            lambda t, title: volumeNodeFromArray(derived.propagated[t], grid, title),
         ),
-        "toReference": (f"{name} motion to reference", lambda title: _transforms(motion.displacement, grid, title)),
-        "toFrame": (f"{name} motion", lambda title: _transforms(motion.inverse, grid, title)),
-        "jacobian": (f"{name} Jacobian", lambda title: _volumes(jacobian(motion), grid, title)),
+        "toReference": (
+            f"{name} motion to reference",
+            lambda t, title: transformNodeFromField(motion.displacement[t], grid, title),
+        ),
+        "toFrame": (f"{name} motion", lambda t, title: transformNodeFromField(motion.inverse[t], grid, title)),
+        "jacobian": (f"{name} Jacobian", lambda t, title: volumeNodeFromArray(derived.jacobian[t], grid, title)),
     }
-    if labels is not None:
-        makers["labels"] = (f"{name} propagated labels", lambda title: _labelNodes(motion, labels, title))
+    if drawn.segments:
+        makers["labels"] = (
+            f"{name} propagated labels",
+            lambda t, title: drawn.labelNode(derived.masks[:, t], title),
+        )
+    for number, markups in enumerate(drawn.markups):
+        makers[f"points{number}"] = (
+            f"{name} followed {markups.GetName()}",
+            lambda t, title, number=number: drawn.markupsNode(number, derived.points[t], title),
+        )
     built = {}
     for number, (role, (title, make)) in enumerate(makers.items()):
-        report(number / len(makers), f"Building {title}")
-        built[role] = _sequenceLike(sequenceNode, title, make(title), report)
+        built[role] = result = _emptyLike(sequenceNode, title)
+        for t in range(len(motion)):
+            yield (number + t / len(motion)) / len(makers), f"Building {title}"
+            result.SetDataNodeAtValue(make(t, title), sequenceNode.GetNthIndexValue(t))  # keeps a deep copy
     return built
 
 
-def _sequenceLike(
-    sequenceNode: slicer.vtkMRMLSequenceNode, name: str, nodes: Iterable[slicer.vtkMRMLNode], report: Reporter
-) -> slicer.vtkMRMLSequenceNode:
-    """A sequence, not yet in a scene, with the index of ``sequenceNode``."""
+def _emptyLike(sequenceNode: slicer.vtkMRMLSequenceNode, name: str) -> slicer.vtkMRMLSequenceNode:
+    """An empty sequence, not yet in a scene, with the kind of index of ``sequenceNode``."""
     result = slicer.vtkMRMLSequenceNode()
     result.SetName(name)
     result.SetIndexName(sequenceNode.GetIndexName())
     result.SetIndexUnit(sequenceNode.GetIndexUnit())
     result.SetIndexType(sequenceNode.GetIndexType())
     result.SetNumericIndexValueTolerance(sequenceNode.GetNumericIndexValueTolerance())
-
-    def values():
-        for index in range(sequenceNode.GetNumberOfDataNodes()):
-            report.check()
-            yield sequenceNode.GetNthIndexValue(index)
-
-    fillSequence(result, values(), nodes)
     return result
 
 
-def _volumes(frames: np.ndarray, grid: Grid, name: str) -> Iterable[slicer.vtkMRMLScalarVolumeNode]:
-    return (volumeNodeFromArray(np.asarray(frame, dtype=np.float32), grid, name) for frame in frames)
-
-
-def _transforms(fields: np.ndarray, grid: Grid, name: str) -> Iterable[slicer.vtkMRMLTransformNode]:
-    return (transformNodeFromField(field, grid, name) for field in fields)
-
-
-def _labelNodes(motion: Motion, labels: Labels, name: str) -> Iterable[slicer.vtkMRMLNode]:
-    """The labels carried to every frame, as nodes of the kind they were given in."""
-    from DeepRegLogic.transport import propagate
-
-    grid = motion.grid
-    if isinstance(labels, slicer.vtkMRMLSegmentationNode):
-        refuseTransform(labels, labels)
-        segments = segmentsOf(labels, grid)
-        masks = [propagate(motion, segment.mask, nearest=True) for segment in segments]
-        return (segmentationNodeFromMasks(segments, frame, grid, name) for frame in zip(*masks, strict=True))
-    if isinstance(labels, slicer.vtkMRMLVolumeNode):
-        refuseTransform(labels, labels)
-        if not gridOfVolume(labels).matches(grid):
-            raise InputError(f"The label map '{labels.GetName()}' does not lie on the frames; resample it onto them.")
-        labels = pixelsOfVolume(labels, grid)
-    frames = propagate(motion, np.asarray(labels), nearest=True)
-    return (volumeNodeFromArray(frame, grid, name, "vtkMRMLLabelMapVolumeNode") for frame in frames)
+def sizesTable(
+    derived: Derived, drawn: Drawn, sequenceNode: slicer.vtkMRMLSequenceNode
+) -> slicer.vtkMRMLTableNode | None:
+    """A table, not yet in the scene, with the size of every label in every frame; None without labels."""
+    if not drawn.segments:
+        return None
+    flat = drawn.grid.ndim == 2
+    unit = "mm2" if flat else "ml"
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(f"{sequenceNode.GetName()} {'area' if flat else 'volume'} of labels")
+    columns = _frameColumns(sequenceNode)
+    for segment, sizes in zip(drawn.segments, derived.sizes, strict=True):
+        columns.append((_column(segment.name, sizes), unit))
+    return _withColumns(node, columns)
 
 
 def qualityTable(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
@@ -132,20 +107,42 @@ def qualityTable(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) -> sl
     node = slicer.vtkMRMLTableNode()
     node.SetName(f"{sequenceNode.GetName()} motion quality")
     node.SetAttribute("TemporalRegistration.Provenance", json.dumps(dict(motion.provenance)))
+    columns = _frameColumns(sequenceNode)
+    for field in dataclasses.fields(FrameQuality) if motion.quality else ():
+        values = [float(getattr(quality, field.name)) for quality in motion.quality]
+        columns.append((_column(field.name.replace("_", " "), values), _QUALITY_UNITS.get(field.name, "")))
+    return _withColumns(node, columns)
+
+
+def _column(name: str, values: Iterable[float]) -> vtk.vtkDoubleArray:
+    column = vtk.vtkDoubleArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(float(value))
+    return column
+
+
+def _frameColumns(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[tuple[vtk.vtkAbstractArray, str]]:
+    """The columns that every table of a sequence starts with: frame number and index value, with their units."""
+    count = sequenceNode.GetNumberOfDataNodes()
     frames = vtk.vtkIntArray()
     frames.SetName("frame")
-    index = vtk.vtkStringArray()
-    index.SetName(sequenceNode.GetIndexName() or "index")
-    for number in range(len(motion)):
+    values = [sequenceNode.GetNthIndexValue(number) for number in range(count)]
+    for number in range(count):
         frames.InsertNextValue(number)
-        index.InsertNextValue(sequenceNode.GetNthIndexValue(number))
-    columns = [(frames, ""), (index, sequenceNode.GetIndexUnit() or "")]
-    for field in dataclasses.fields(FrameQuality) if motion.quality else ():
-        values = vtk.vtkDoubleArray()
-        values.SetName(field.name.replace("_", " "))
-        for quality in motion.quality:
-            values.InsertNextValue(float(getattr(quality, field.name)))
-        columns.append((values, _QUALITY_UNITS.get(field.name, "")))
+    name, unit = sequenceNode.GetIndexName() or "index", sequenceNode.GetIndexUnit() or ""
+    if sequenceNode.GetIndexType() == sequenceNode.NumericIndex:
+        return [(frames, ""), (_column(name, map(float, values)), unit)]
+    index = vtk.vtkStringArray()
+    index.SetName(name)
+    for value in values:
+        index.InsertNextValue(value)
+    return [(frames, ""), (index, unit)]
+
+
+def _withColumns(
+    node: slicer.vtkMRMLTableNode, columns: Iterable[tuple[vtk.vtkAbstractArray, str]]
+) -> slicer.vtkMRMLTableNode:
     for values, unit in columns:
         node.AddColumn(values)
         node.SetColumnUnitLabel(values.GetName(), unit)

@@ -43,6 +43,16 @@ def showVolumeChange(volumeNode: slicer.vtkMRMLScalarVolumeNode, colors: slicer.
     displayNode.SetAndObserveColorNodeID(colors.GetID())
 
 
+def showDifference(
+    volumeNode: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLVolumeNode, colors: slicer.vtkMRMLColorNode
+) -> None:
+    """Show a difference of images in diverging colours, over half the window of the image ``source``."""
+    displayNode, model = volumeNode.GetDisplayNode(), source.GetDisplayNode()
+    displayNode.SetAutoWindowLevel(False)
+    displayNode.SetWindowLevel(model.GetWindow() if model is not None and model.GetWindow() > 0 else 1.0, 0.0)
+    displayNode.SetAndObserveColorNodeID(colors.GetID())
+
+
 def prepareTransformDisplay(
     transformNode: slicer.vtkMRMLTransformNode, region: slicer.vtkMRMLVolumeNode, grid: Grid
 ) -> None:

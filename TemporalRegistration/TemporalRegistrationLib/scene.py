@@ -10,18 +10,22 @@ input replaces the results of the first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
 import slicer
 
 from DeepRegLogic.cine import Cine, Motion
+from DeepRegLogic.derive import Derived
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.progress import CancelToken, ProgressCallback, Reporter
 
-from . import display, results
-from .building import Labels, buildSequences, fillSequence, qualityTable, refuseTransform
+from . import charts, display, results
+from .building import buildSequences, qualityTable, sizesTable
+from .drawn import Drawn, Labels, drawnOn, refuseTransform
+from .steps import Steps, runSteps
 from .transforms import resample, transformNodeFromField
 from .volumes import gridOfVolume, isColour, pixelsOfVolume, volumeNodeFromArray
 
@@ -39,10 +43,15 @@ class MotionNodes:
     propagated : the reference frame carried to every frame (float32 volumes).
     toReference : transforms that bring frame t onto the reference when the cine is put under them.
     toFrame : transforms that carry what lies on the reference (points, models) along to frame t: the tissue's motion.
+    difference : compensated frame minus reference frame: what the motion does not explain (float32 volumes).
     jacobian : local change of volume from the reference to frame t; 1 is none (float32 volumes).
-    labels : the given labels carried to every frame (label map volumes, or segmentations), or None.
     table : one row a frame: its number, its index value, its quality.
     colors : the colour table of the Jacobian.
+    qualityChart, motionChart : plots of the table.
+    labels : the given labels carried to every frame (label map volumes, or segmentations), or None.
+    sizes : area or volume of every label, one row a frame, or None without labels.
+    sizesChart : a plot of the sizes, or None.
+    points : for every given Markups node the sequence that follows it.
     """
 
     browser: slicer.vtkMRMLSequenceBrowserNode
@@ -50,10 +59,16 @@ class MotionNodes:
     propagated: slicer.vtkMRMLSequenceNode
     toReference: slicer.vtkMRMLSequenceNode
     toFrame: slicer.vtkMRMLSequenceNode
+    difference: slicer.vtkMRMLSequenceNode
     jacobian: slicer.vtkMRMLSequenceNode
-    labels: slicer.vtkMRMLSequenceNode | None
     table: slicer.vtkMRMLTableNode
     colors: slicer.vtkMRMLColorTableNode
+    qualityChart: slicer.vtkMRMLPlotChartNode
+    motionChart: slicer.vtkMRMLPlotChartNode
+    labels: slicer.vtkMRMLSequenceNode | None = None
+    sizes: slicer.vtkMRMLTableNode | None = None
+    sizesChart: slicer.vtkMRMLPlotChartNode | None = None
+    points: tuple[slicer.vtkMRMLSequenceNode, ...] = ()
 
     def proxy(self, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLNode:
         """The node that shows the current frame of one of the sequences."""
@@ -102,11 +117,22 @@ def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
         NaN pixels (the sentence names the frame); the sequence is shown under a transform.
     """
     name = sequenceNode.GetName() or "sequence"
+    frames = list(framesOf(sequenceNode))
+    grid = gridOfVolume(sequenceNode.GetNthDataNode(0))
+    times, notes = _times(sequenceNode)
+    if isColour(sequenceNode.GetNthDataNode(0)):
+        notes += (f"The colours of '{name}' were turned into luminance.",)
+    return Cine(np.stack(frames), grid, times, name=name, notes=notes)
+
+
+def framesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[np.ndarray]:
+    """The pixels ``[*spatial]`` of the frames, one by one; raises InputError as ``cineFromSequence`` does."""
+    name = sequenceNode.GetName() or "sequence"
     if sequenceNode.GetNumberOfDataNodes() == 0:
         raise InputError(f"The sequence '{name}' is empty.")
     for browser in results.browsersOf(sequenceNode):
         refuseTransform(browser.GetProxyNode(sequenceNode), sequenceNode)
-    frames, grid, scalarType, colour = [], None, None, False
+    grid, scalarType = None, None
     for index in range(sequenceNode.GetNumberOfDataNodes()):
         node = sequenceNode.GetNthDataNode(index)
         if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
@@ -128,12 +154,7 @@ def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
                 f"Frame {index} of the sequence '{name}' has pixels of type {frameType}, but frame 0 has {scalarType}; "
                 "cast the frames to one type first."
             )
-        colour = isColour(node)
-        frames.append(pixelsOfVolume(node, grid))
-    times, notes = _times(sequenceNode)
-    if colour:
-        notes += (f"The colours of '{name}' were turned into luminance.",)
-    return Cine(np.stack(frames), grid, times, name=name, notes=notes)
+        yield pixelsOfVolume(node, grid)
 
 
 def _pixelType(node: slicer.vtkMRMLVolumeNode) -> str:
@@ -167,7 +188,8 @@ def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
         # frames are told apart by their index value, to within this tolerance
         tolerance = min(sequenceNode.GetNumericIndexValueTolerance(), 0.1 * float(np.diff(cine.times).min()))
         sequenceNode.SetNumericIndexValueTolerance(tolerance)
-    fillSequence(sequenceNode, values, (volumeNodeFromArray(frame, cine.grid, cine.name) for frame in cine.frames))
+    for value, frame in zip(values, cine.frames, strict=True):
+        sequenceNode.SetDataNodeAtValue(volumeNodeFromArray(frame, cine.grid, cine.name), value)  # keeps a deep copy
     with results.batch(), results.allOrNothing():
         slicer.mrmlScene.AddNode(sequenceNode)
         _browserOf(sequenceNode)
@@ -191,6 +213,7 @@ def addMotion(
     cine: Cine,
     sequenceNode: slicer.vtkMRMLSequenceNode,
     labels: Labels | None = None,
+    markups: Sequence[slicer.vtkMRMLMarkupsNode] = (),
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> MotionNodes:
@@ -201,6 +224,7 @@ def addMotion(
     cine : the Cine of ``sequenceNode`` (``cineFromSequence``).
     labels : drawn on the reference frame, to be carried to every frame: a segmentation, a label map, or an integer
         array ``[*grid.shape]``.
+    markups : points and curves drawn on the reference frame, to be followed to every frame.
     progress, cancel : see ``DeepRegLogic.progress``; a cancel leaves the scene as it was.
 
     Raises
@@ -209,29 +233,67 @@ def addMotion(
         labels that do not lie on it.
     Cancelled : the token was set.
     """
-    _checkUnchanged(motion, cine, sequenceNode)
-    built = buildSequences(motion, cine, sequenceNode, labels, Reporter(progress, cancel))
-    table = qualityTable(motion, sequenceNode)
-    colors = display.volumeChangeColors(f"{sequenceNode.GetName()} volume change colors")
+    from DeepRegLogic.derive import derive
+
+    _checkUnchanged(motion, sequenceNode)
+    if len(cine) != len(motion) or not cine.grid.matches(motion.grid):
+        raise InputError(f"The motion of {len(motion)} frames does not belong to '{cine.name}'; register again.")
+    whole = Reporter(progress, cancel)
+    drawn = drawnOn(motion.grid, labels, markups)
+    derived = derive(motion, cine, drawn.masks, drawn.points, whole.part(0.0, 0.5), cancel)
+    return runSteps(motionSteps(motion, derived, sequenceNode, drawn), whole.part(0.5, 1.0))
+
+
+def motionSteps(
+    motion: Motion, derived: Derived, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn
+) -> Steps[MotionNodes]:
+    """``addMotion`` of what was computed already, in steps; the scene changes in the last one."""
+    _checkUnchanged(motion, sequenceNode)
+    built = yield from buildSequences(motion, derived, sequenceNode, drawn)
+    _checkUnchanged(motion, sequenceNode)
+    name = sequenceNode.GetName()
+    tables = {"table": qualityTable(motion, sequenceNode), "sizes": sizesTable(derived, drawn, sequenceNode)}
+    tables = {role: node for role, node in tables.items() if node is not None}
+    colors = {
+        "colors": display.volumeChangeColors(f"{name} volume change colors"),
+    }
     old = results.findResults(sequenceNode)
     with results.batch():
         with results.allOrNothing():
             browser = _browserOf(sequenceNode)
-            for node in (*built.values(), table, colors):
+            for node in (*built.values(), *tables.values(), *colors.values()):
                 slicer.mrmlScene.AddNode(node)
             proxies = _synchronize(browser, built)
-            _arrange(browser.GetProxyNode(sequenceNode), proxies, table, colors, motion.grid)
-        new = {**built, **{f"{role}Proxy": node for role, node in proxies.items()}, "table": table, "colors": colors}
-        results.replaceResults(sequenceNode, old, new)
-    return MotionNodes(browser, **{"labels": None, **built}, table=table, colors=colors)
+            plots = charts.addCharts(name, tables["table"], tables.get("sizes"))
+            _arrange(
+                browser.GetProxyNode(sequenceNode), proxies, [*tables.values(), *plots.values()], colors, motion.grid
+            )
+        shown = {f"{role}Proxy": node for role, node in proxies.items()}
+        results.replaceResults(sequenceNode, old, {**built, **shown, **tables, **colors, **plots})
+    return motionNodesOf(sequenceNode)
 
 
-def _checkUnchanged(motion: Motion, cine: Cine, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+def motionNodesOf(sequenceNode: slicer.vtkMRMLSequenceNode | None) -> MotionNodes | None:
+    """The results of the last registration of a sequence, or None where there are none, or not all of them."""
+    if sequenceNode is None:
+        return None
+    found = results.findResults(sequenceNode)
+    browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(sequenceNode)
+    names = [field.name for field in fields(MotionNodes)]
+    values = {name: found[name] for name in names if name in found}
+    points = tuple(found[role] for role in sorted(found) if role.startswith("points") and role[6:].isdigit())
+    needed = [field.name for field in fields(MotionNodes) if field.default is MISSING and field.name != "browser"]
+    if browser is None or any(name not in values for name in needed):
+        return None
+    return MotionNodes(browser=browser, **values, points=points)
+
+
+def _checkUnchanged(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
     name = sequenceNode.GetName()
     if not slicer.mrmlScene.IsNodePresent(sequenceNode):
         raise InputError(f"The sequence '{name}' is no longer in the scene; the result was not added.")
     count = sequenceNode.GetNumberOfDataNodes()
-    if count != len(motion) or len(cine) != len(motion) or not cine.grid.matches(motion.grid):
+    if count != len(motion):
         raise InputError(
             f"The motion of {len(motion)} frames does not belong to '{name}' with {count}; register again."
         )
@@ -259,19 +321,21 @@ def _synchronize(
 def _arrange(
     cineProxy: slicer.vtkMRMLVolumeNode,
     proxies: dict[str, slicer.vtkMRMLNode],
-    table: slicer.vtkMRMLTableNode,
-    colors: slicer.vtkMRMLColorTableNode,
+    others: list[slicer.vtkMRMLNode],
+    colors: dict[str, slicer.vtkMRMLColorTableNode],
     grid: Grid,
 ) -> None:
     """Display, node references and place in the subject hierarchy of the results."""
     display.showLike(proxies["compensated"], cineProxy)
     display.showLike(proxies["propagated"], cineProxy)
-    display.showVolumeChange(proxies["jacobian"], colors)
+    display.showVolumeChange(proxies["jacobian"], colors["colors"])
+    display.showDifference(proxies["difference"], cineProxy, colors["colors"])
     _relate(proxies["toReference"], fixed=proxies["compensated"], moving=cineProxy)
     _relate(proxies["toFrame"], fixed=cineProxy, moving=proxies["compensated"])
     for role in ("toReference", "toFrame"):
         display.prepareTransformDisplay(proxies[role], cineProxy, grid)
-    results.groupInFolder(f"{cineProxy.GetName()} motion", cineProxy, [*proxies.values(), table])
+    listed = [*proxies.values(), *(node for node in others if not node.GetHideFromEditors())]
+    results.groupInFolder(f"{cineProxy.GetName()} motion", cineProxy, listed)
 
 
 def _relate(

@@ -16,7 +16,9 @@ def test_the_quality_of_a_known_shift():
     field[1, 1] = 2
     cine = Cine(np.stack([image, moved]), GRID)
     first, second = measure.frame_quality(cine, Motion(GRID, 0, field, -field))
-    assert (first.error_before, first.error_after, first.motion_max, first.round_trip_max) == pytest.approx((0, 0, 0, 0), abs=1e-6)
+    assert (first.error_before, first.error_after, first.motion_max, first.round_trip_max) == pytest.approx(
+        (0, 0, 0, 0), abs=1e-6
+    )
     assert second.motion_mean == pytest.approx(4.0)
     assert second.motion_max == pytest.approx(4.0)
     assert second.round_trip_max == pytest.approx(0, abs=1e-5)

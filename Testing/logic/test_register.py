@@ -6,7 +6,7 @@ import torch
 from test_grid import rotation
 
 from DeepRegLogic import Cancelled, CancelToken, Cine, Grid, InputError, MemoryBudgetError, ModelError, flow
-from DeepRegLogic.prepare import find_reference, is_cyclic, pair_cine
+from DeepRegLogic.prepare import check_memory, find_reference, is_cyclic, pair_cine
 from DeepRegLogic.refine import Refinement, untangle
 from DeepRegLogic.register import register_cine, register_pair
 from DeepRegLogic.synthetic import cine_phantom, rereference
@@ -92,7 +92,7 @@ def test_a_stack_is_registered_in_three_dimensions():
     grid = Grid((40, 36, 6), (1.5, 1.5, 8.0))
     z, y, x = np.indices(grid.shape, dtype=float)
     radii = [11.0, 9.5, 8.0, 9.5]
-    frames = np.stack([1000 / (1 + np.exp((np.hypot(y - 18, x - 20) - r - 0.3 * z))) for r in radii])
+    frames = np.stack([1000 / (1 + np.exp(np.hypot(y - 18, x - 20) - r - 0.3 * z)) for r in radii])
     found = register_cine(Cine(frames, grid), model=None, refine=QUICK, reference=0)
     assert found.displacement.shape == (4, 3, 6, 36, 40)
     assert found.quality[2].error_after < 0.4 * found.quality[2].error_before
@@ -192,9 +192,7 @@ def test_four_gigabytes_on_a_small_budget_are_refused_before_any_work():
     object.__setattr__(cine, "frames", frames)
     object.__setattr__(cine, "grid", Grid.of_array((32, 32, 64)))
     with pytest.raises(MemoryBudgetError, match=r"needs about \d+\.\d GB, but only 1 GB"):
-        from DeepRegLogic import prepare
-
-        prepare.check_memory(cine, (32, 32, 64), True, 1.0)
+        check_memory(cine, (32, 32, 64), True, 1.0)
     with pytest.raises(MemoryBudgetError, match="smaller region of interest"):
         register_cine(cine_of(*NOISE), model=None, memory_gb=0.1)
 

@@ -30,7 +30,7 @@ from DeepRegLogic.exchange import (
 )
 from DeepRegLogic.synthetic import cine_phantom
 
-QUICK = {"levels": [[4, 5]]}
+QUICK = {"levels": [[2, 15]]}
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
 
 
@@ -128,13 +128,13 @@ def test_cine_is_registered_as_in_this_process(client, cine, phantom):
 
     motion = unpack_motion(folder / "results", event["result"]["motion"])
     derived = unpack_derived(folder / "results", event["result"]["derived"])
-    here = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((4, 5),)), device="cpu")
+    here = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((2, 15),)), device="cpu")
     np.testing.assert_allclose(motion.displacement, here.displacement, atol=1e-3)
     np.testing.assert_allclose(motion.inverse, here.inverse, atol=1e-3)
     assert _is_mapped(motion.displacement)
     assert motion.grid == cine.grid
     np.testing.assert_array_equal(motion.times, cine.times)
-    assert motion.quality[2].error_after < motion.quality[2].error_before
+    assert motion.quality[3].error_after < motion.quality[3].error_before
     expected = derive(motion, cine, masks, points)
     for name in ("compensated", "propagated", "jacobian", "masks", "sizes", "points"):
         np.testing.assert_allclose(getattr(derived, name), getattr(expected, name), atol=1e-5, err_msg=name)
@@ -151,7 +151,7 @@ def _is_mapped(array: np.ndarray) -> bool:
 
 
 def test_labels_are_followed_through_a_known_motion(client, cine, phantom):
-    motion = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((4, 5),)), device="cpu")
+    motion = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((2, 15),)), device="cpu")
     folder = client.folder("follow")
     masks = (phantom.labels[0] == 2).astype(np.uint8)[None]
     arguments = {

@@ -21,7 +21,7 @@ from TemporalRegistrationLib.scene import (  # noqa: E402
     imageFromVolume,
 )
 
-SEQUENCES = ("compensated", "propagated", "toReference", "toFrame", "jacobian")
+SEQUENCES = ("compensated", "difference", "propagated", "toReference", "toFrame", "jacobian")
 
 
 @pytest.fixture
@@ -108,6 +108,7 @@ def test_all_play_together_in_the_inputs_browser(added):
     names = [result.GetName() for result in results_played]
     assert names == [
         "block motion-compensated",
+        "block difference",
         "block propagated reference",
         "block motion to reference",
         "block motion",

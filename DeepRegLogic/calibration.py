@@ -1,0 +1,139 @@
+"""Whether an uncertainty can be trusted: coverage, sparsification, rank correlation; and the scaling that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import torch
+
+from .errors import InputError
+from .uncertainty import mahalanobis
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns a model's covariance into one that holds what it says: ``scale C + floor I``, ``floor`` in mm^2."""
+
+    scale: float = 1.0
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.scale >= 0 and self.floor >= 0 and self.scale + self.floor > 0):
+            raise InputError(f"A calibration needs a scale and a floor of 0 or more, not {self.scale}, {self.floor}.")
+
+    def __call__(self, covariance: torch.Tensor) -> torch.Tensor:
+        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2."""
+        ndim = covariance.shape[1]
+        eye = torch.eye(ndim, device=covariance.device, dtype=covariance.dtype)
+        return self.scale * covariance + self.floor * eye.view(1, ndim, ndim, *[1] * (covariance.ndim - 3))
+
+
+def fit(residual: torch.Tensor, covariance: torch.Tensor, level: float = 0.925) -> Calibration:
+    """The calibration for known errors: most likely shape, and of a size that ``level`` of them lie in that ellipse.
+
+    Parameters
+    ----------
+    residual : ``[N, ndim]`` true minus estimated displacement in mm, of N pixels.
+    covariance : ``[N, ndim, ndim]`` in mm^2, as the model gives it.
+    level : the coverage that is met exactly; the default is between the 90 and 95 % that are mostly read.
+    """
+    ndim = residual.shape[1]
+    values, vectors = torch.linalg.eigh(covariance.double())
+    along = torch.einsum("nij,ni->nj", vectors, residual.double()).square()
+    start = float(along.mean() / values.mean().clamp(min=1e-12))
+    logs = torch.tensor([start, 0.1 * float(along.mean())], dtype=torch.float64).clamp(min=1e-12).log().requires_grad_()
+    optimiser = torch.optim.LBFGS([logs], max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        scale, floor = logs.exp()
+        variance = scale * values.clamp(min=0) + floor
+        loss = (variance.log() + along / variance).mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    scale, floor = (float(v) for v in logs.detach().exp())
+    squared = (along / (scale * values.clamp(min=0) + floor)).sum(1)
+    factor = float(squared.quantile(level) if len(squared) < 10_000_000 else squared[::10].quantile(level))
+    factor /= _chi_squared(level, ndim)
+    return Calibration(scale * factor, floor * factor)
+
+
+def _chi_squared(level: float, ndim: int) -> float:
+    """Quantile of the chi-squared distribution of ``ndim`` degrees of freedom, by bisection."""
+    low, high = 0.0, 100.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = float(torch.special.gammainc(torch.tensor(ndim / 2), torch.tensor(middle / 2))) < level
+        low, high = (middle, high) if below else (low, middle)
+    return low
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How an uncertainty compares with the true errors.
+
+    Attributes
+    ----------
+    coverage : level -> fraction of errors inside that error ellipse (or ellipsoid).
+    calibration_error : mean of ``|coverage - level|`` over the levels 5, 10, ... 95 %.
+    ause : area between the sparsification curve and the oracle's, both as fractions of the mean error.
+    ause_random : the same for a ranking by chance.
+    rank_correlation : Spearman's, between the predicted deviation (root of the trace) and the length of the error.
+    curves : removed fraction -> mean remaining error by uncertainty, and by the oracle, as fractions of the mean.
+    mean_error, mean_deviation : in mm: mean length of the error, and root of the mean trace.
+    """
+
+    coverage: dict[float, float]
+    calibration_error: float
+    ause: float
+    ause_random: float
+    rank_correlation: float
+    mean_error: float
+    mean_deviation: float
+    curves: dict[str, list[float]] = field(repr=False)
+
+    def table(self) -> dict[str, object]:
+        """The figures as JSON-able values, without the curves."""
+        return {key: value for key, value in asdict(self).items() if key != "curves"}
+
+
+def reliability(residual: torch.Tensor, covariance: torch.Tensor, levels: Sequence[float] = LEVELS) -> Reliability:
+    """Compare errors ``[N, ndim]`` in mm with covariances ``[N, ndim, ndim]`` in mm^2."""
+    ndim = residual.shape[1]
+    squared = mahalanobis(residual, covariance)
+    probability = torch.special.gammainc(torch.tensor(ndim / 2.0), squared.clamp(min=0) / 2)
+    error = residual.norm(dim=1)
+    deviation = covariance.diagonal(dim1=1, dim2=2).sum(1).clamp(min=0).sqrt()
+    steps = torch.arange(0.05, 0.96, 0.05)
+    found = torch.stack([(probability <= level).float().mean() for level in steps])
+    by_uncertainty, oracle = _sparsified(error, deviation), _sparsified(error, error)
+    return Reliability(
+        coverage={float(level): float((probability <= level).float().mean()) for level in levels},
+        calibration_error=float((found - steps).abs().mean()),
+        ause=float((by_uncertainty - oracle).mean()),
+        ause_random=float((1 - oracle).mean()),
+        rank_correlation=spearman(deviation, error),
+        mean_error=float(error.mean()),
+        mean_deviation=float(deviation.square().mean().sqrt()),
+        curves={"uncertainty": by_uncertainty.tolist(), "oracle": oracle.tolist()},
+    )
+
+
+def _sparsified(error: torch.Tensor, ranking: torch.Tensor, points: int = 50) -> torch.Tensor:
+    """Mean of the errors that remain when the highest ranked 0, 2, 4 ... 98 % are taken out, over the mean of all."""
+    ordered = error[ranking.argsort()].double()
+    remaining = ordered.cumsum(0) / torch.arange(1, len(ordered) + 1)
+    kept = (len(ordered) * (1 - torch.arange(points) / points)).ceil().long().clamp(1, len(ordered)) - 1
+    return remaining[kept] / ordered.mean()
+
+
+def spearman(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Rank correlation of two vectors (ties in the order they come)."""
+    ranks = [x.argsort().argsort().double() for x in (a, b)]
+    ranks = [r - r.mean() for r in ranks]
+    return float((ranks[0] * ranks[1]).sum() / (ranks[0].norm() * ranks[1].norm()))

@@ -1,0 +1,171 @@
+"""generate_cine: new cines of a whole heart beat from one real frame, with the motion that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from . import __version__, flow, prepare, transport, zoo
+from .cine import Cine, Motion
+from .device import choose_device
+from .errors import InputError
+from .networks import DragNet
+from .progress import CancelToken, ProgressCallback, Reporter
+
+MODEL = "dragnet-cardiac"
+_AT_ONCE = 10
+_COHERENCE = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedCine:
+    """One sample: the images, the motion that carries the real frame to each of them, and its labels, carried along."""
+
+    cine: Cine
+    motion: Motion
+    labels: np.ndarray | None = None
+
+
+def generate_cine(
+    frame: Cine,
+    n_frames: int = 20,
+    n_samples: int = 1,
+    seed: int = 0,
+    model: str = MODEL,
+    labels: np.ndarray | None = None,
+    resample: str = "once",
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> tuple[GeneratedCine, ...]:
+    """Make cines of one heart beat that start from a real frame (Zakeri et al. 2023, sections 3.5 and 3.6).
+
+    At every time step z is drawn from its prior given the memory, the motion follows from z and the real frame, and the
+    memory takes in the frame that was made. The noise of z goes on from frame to frame (correlation 0.9 a step), for
+    tissue that does not tremble; at every single time step it is the prior's.
+
+    Parameters
+    ----------
+    frame : a slice at end-diastole, as a cine of one frame; further frames are taken for the next ones of the same
+        beat, and the making starts after them.
+    n_frames : of each cine, the real one included.
+    n_samples : number of cines; ``seed`` fixes all of them.
+    model : name or folder of a model that can generate.
+    labels : whole numbers ``[H, W]`` drawn on the (first) frame.
+    resample : "once" takes every image from the real frame by the composed displacement; "repeated" from the image
+        before, as the paper does, which blurs a little more at every step (for models of consecutive motion only).
+    device, progress, cancel : as in ``register_cine``.
+
+    Raises
+    ------
+    InputError : numbers out of range, a volume, an image too small or constant, labels of another size.
+    ModelError : the model cannot be loaded. Cancelled : ``cancel`` was used.
+    """
+    _check(frame, n_frames, n_samples, seed, labels, resample)
+    reporter = Reporter(progress, cancel)
+    reporter(0.0, "Loading the model")
+    chosen = choose_device(device)
+    loaded = zoo.load_model(model, str(chosen))
+    network = loaded.network
+    if not isinstance(network, DragNet):
+        raise InputError(f"The model '{loaded.card.name}' cannot generate; choose one like '{MODEL}'.")
+    if resample == "repeated" and network.mode == "reference":
+        raise InputError(f"'{loaded.card.name}' moves the real frame itself; resample once, or take another model.")
+    grid = frame.grid
+    images = prepare.scaled(frame, (slice(None),) * 2)
+    spacing = grid.array_spacing
+    working = [max(16, round((n - 1) * s / loaded.card.spacing) + 1) for n, s in zip(grid.shape, spacing, strict=True)]
+    small = flow.resize_image(images, working).to(chosen)
+    generator = torch.Generator(chosen).manual_seed(seed)
+    source = torch.from_numpy(frame.frames[0].astype(np.float32))[None, None]
+    made: list[GeneratedCine] = []
+    while len(made) < n_samples:
+        count = min(_AT_ONCE, n_samples - len(made))
+        part = reporter.part(len(made) / n_samples, (len(made) + count) / n_samples)
+        part(0.0, f"Making cines, {len(made)} of {n_samples} done")
+        steps = []
+        for step, (out, back) in enumerate(_imagine(network, small, count, n_frames, generator)):
+            part(step / n_frames, f"Making cines, {len(made)} of {n_samples} done")
+            steps.append((flow.resize(out, grid.shape).cpu(), flow.resize(back, grid.shape).cpu()))
+        displacement, inverse = (torch.stack(fields, dim=1).numpy() for fields in zip(*steps, strict=True))
+        for sample in range(count):
+            name = f"{frame.name} sample {len(made) + 1}"
+            motion = Motion(
+                grid=grid, reference=0, displacement=displacement[sample], inverse=inverse[sample], name=name, cyclic=True,
+                provenance={
+                    "version": __version__, "model": loaded.card.name, "weights_sha256": loaded.card.sha256,
+                    "seed": seed, "sample": len(made), "made_from": frame.name,
+                },
+            )  # fmt: skip
+            pixels = _pixels(motion, source, resample)
+            made.append(
+                GeneratedCine(
+                    cine=Cine(_as_type(pixels, frame.frames.dtype), grid, name=name, suffix=frame.suffix),
+                    motion=motion,
+                    labels=None if labels is None else transport.propagate(motion, np.asarray(labels), nearest=True),
+                )
+            )
+    reporter(1.0, "Done")
+    return tuple(made)
+
+
+def _check(
+    frame: Cine, n_frames: int, n_samples: int, seed: int, labels: np.ndarray | None, resample: str
+) -> None:
+    for value, least, what in ((n_samples, 1, "number of samples"), (n_frames, 2, "number of frames"), (seed, 0, "seed")):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise InputError(f"The {what} must be a whole number of {least} or more, not {value!r}.")
+    if len(frame) >= n_frames:
+        raise InputError(f"'{frame.name}' has {len(frame)} frames already; ask for more than that, not {n_frames}.")
+    if resample not in ("once", "repeated"):
+        raise InputError(f'Images are resampled "once" or "repeated", not {resample!r}.')
+    if frame.grid.ndim != 2:
+        raise InputError(f"'{frame.name}' is a volume; cines are made from a single slice.")
+    prepare.check_image(frame)
+    if labels is not None and np.shape(labels) != frame.grid.shape:
+        raise InputError(
+            f"The label map has shape {np.shape(labels)}, but '{frame.name}' has {frame.grid.shape}; draw it on that frame."
+        )
+
+
+@torch.inference_mode()
+def imagine(
+    network: DragNet, images: torch.Tensor, count: int, n_frames: int, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Displacement and inverse ``[count, 2, H, W]`` in pixels of frame 0, 1, ... ``n_frames - 1``, for ``count`` samples.
+
+    ``images`` ``[k, 1, H, W]`` are the real frames, scaled to [0, 1].
+    """
+    size = tuple(images.shape[2:])
+    zero = images.new_zeros(count, 2, *size)
+    yield zero, zero
+    first = images[:1].expand(count, -1, -1, -1)
+    observed = [[part.expand(count, -1, -1, -1) for part in network.encode(network.fit(image[None]))] for image in images]
+    phases = images.new_tensor([t / n_frames for t in range(n_frames + 1)])[:, None].expand(-1, count)
+    moving, back, noise = observed[0], zero, None
+    cells = network.cells(moving[-1])
+    state = network.begin(moving[-1], phases[1])
+    for t in range(1, n_frames):
+        if t < len(images):
+            z = network.infer(state, observed[t][-1], moving[-1]).mean
+        else:
+            like = network.infer(state, moving[-1], moving[-1]).mean if noise is None else noise
+            fresh = torch.randn(like.shape, generator=generator, device=like.device)
+            noise = fresh if noise is None else _COHERENCE * noise + (1 - _COHERENCE**2) ** 0.5 * fresh
+            prior = network.prior(state, like)
+            z = prior.mean + (0.5 * prior.log_variance).exp() * noise
+        latents = network.latent_features(z, cells)
+        motion = network.decode(latents, moving, size)
+        if network.diffeomorphic:
+            out, back = flow.exp(motion.mean), flow.exp(-motion.mean)
+        else:
+            back = motion.mean if network.mode == "reference" else flow.compose(back, motion.mean)
+            out = flow.invert(back)[0]
+        yield out, back
+        features = observed[t] if t < len(images) else network.encode(network.fit(flow.warp(first, back)))
+        state = network.remember(state, latents, features[-1], phases[t + 1])
+        if network.mode == "consecutive":
+            moving = features

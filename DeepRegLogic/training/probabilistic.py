@@ -1,0 +1,107 @@
+"""The Lightning task of probabilistic networks: the evidence lower bound, and the likelihood of the true motion."""
+
+from __future__ import annotations
+
+import torch
+
+from .. import flow, losses
+from ..networks import DragNet
+from ..networks.dragnet import Posterior
+from ..uncertainty import carry, mahalanobis
+from .data import Batch
+from .task import RegistrationTask
+
+_WARMING = 0.2
+_ELLIPSE_90 = 4.605  # the 90 % point of the chi-squared distribution of two degrees of freedom
+
+
+class ProbabilisticTask(RegistrationTask):
+    """Trains DragNet, in either of its forms.
+
+    The published form minimises the negative evidence lower bound (eqs. 10 to 19 of Zakeri et al. 2023) with one draw
+    of z and of the motion: the mean over batch, frames and pixels of squared differences, plus ``smooth`` times
+    ``losses.diffusion`` of the drawn motion, plus ``latent`` times the divergence of z (sum over its elements, mean over
+    batch and frames), plus ``motion`` times that of the motion (mean over batch, frames and pixels).
+
+    The form with velocities draws z, and takes the mean of the motion given z for the terms of ``RegistrationTask``.
+    Where the true motion is known, the covariance is fitted to it: ``likelihood`` times the negative log likelihood of
+    the true displacement under the covariance carried through the exponential (weighted mean), for the covariance alone,
+    so that frames hard to register do not weigh less on the mean. Half of the cines come without their phase.
+
+    The weight of the latent's divergence rises over the first fifth of the steps: a latent that is of no use yet would
+    be given up.
+    """
+
+    network: DragNet
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        phase = batch["phase"].clone()
+        phase[torch.rand(len(phase), device=phase.device) < 0.5] = torch.nan
+        posterior = self.network.posterior(batch["reference"], batch["frames"], phase, draw=True)
+        with torch.autocast(self.device.type, enabled=False):
+            if self.network.diffeomorphic:
+                terms = self.loss_terms(posterior.motion.mean, batch)
+                if self.configuration.loss.likelihood and "displacement" in batch:
+                    terms["likelihood"] = self.configuration.loss.likelihood * self._likelihood(posterior, batch)[0]
+            else:
+                terms = self._drawn_terms(posterior, batch)
+            terms |= self._divergences(posterior)
+        total = torch.stack(list(terms.values())).sum()
+        self.log_dict({f"train/{key}": value.detach() for key, value in terms.items()})
+        self.log("train/loss", total.detach(), prog_bar=True)
+        return total
+
+    def _divergences(self, posterior: Posterior) -> dict[str, torch.Tensor]:
+        latent, prior, motion = posterior.latent, posterior.prior, posterior.motion
+        loss = self.configuration.loss
+        of_latent = losses.kl_normal(latent.mean, latent.log_variance, prior.mean, prior.log_variance)
+        of_motion = losses.kl_motion(*(field.flatten(0, 1) for field in vars(motion).values()))
+        warm = min(1.0, (self.global_step + 1) / (_WARMING * self.configuration.optimiser.steps))
+        return {"latent": warm * loss.latent * of_latent.sum(2).mean(), "motion": loss.motion * of_motion.mean()}
+
+    def _pairs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Moving and fixed images ``[N * T, 1, H, W]`` of the published form."""
+        reference, frames = batch["reference"][:, None], batch["frames"]
+        if self.network.mode == "reference":
+            return reference.expand_as(frames).flatten(0, 1), frames.flatten(0, 1)
+        images = torch.cat([reference, frames], dim=1)
+        return images.flatten(0, 1), images.roll(-1, dims=1).flatten(0, 1)
+
+    def _drawn_terms(self, posterior: Posterior, batch: Batch) -> dict[str, torch.Tensor]:
+        displacement = posterior.motion.sample().flatten(0, 1)
+        moving, fixed = self._pairs(batch)
+        similarity = {"mse": losses.mse, "lncc": losses.lncc}[self.configuration.loss.similarity]
+        return {
+            "similarity": similarity(flow.warp(moving, displacement), fixed),
+            "smooth": self.configuration.loss.smooth * losses.diffusion(displacement),
+        }
+
+    def _likelihood(self, posterior: Posterior, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted mean of the negative log likelihood of the truth, and the fraction within the 90 % ellipses."""
+        motion = posterior.motion
+        displacement, covariance = carry(
+            motion.mean.detach().flatten(0, 1), motion.covariance().flatten(0, 1), self.configuration.loss.squarings
+        )
+        residual = batch["displacement"].flatten(0, 1) - displacement
+        weight = batch["weight"].expand(*motion.mean.shape[:2], *residual.shape[2:]).flatten(0, 1)
+        value = (losses.normal_likelihood(residual, covariance) * weight).sum() / weight.sum()
+        with torch.no_grad():
+            inside = weight > 0.5
+            covered = (mahalanobis(residual, covariance.detach())[inside] <= _ELLIPSE_90).float().mean()
+        return value, covered
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        if not self.network.diffeomorphic:
+            displacement = self.network(batch["reference"], batch["frames"]).flatten(0, 1)
+            moving, fixed = self._pairs(batch)
+            mse = losses.mse(flow.warp(moving, displacement), fixed)
+            folded = flow.folding(displacement).float().mean()
+            values = {"mse": mse, "mse_before": losses.mse(moving, fixed), "folded": folded, "score": mse}
+        else:
+            super().validation_step(batch, number)
+            values = {}
+            if "displacement" in batch:
+                posterior = self.network.posterior(batch["reference"], batch["frames"])
+                with torch.autocast(self.device.type, enabled=False):
+                    values["likelihood"], values["covered_90"] = self._likelihood(posterior, batch)
+        self.log_dict({f"validation/{key}": value for key, value in values.items()}, batch_size=1, sync_dist=True)

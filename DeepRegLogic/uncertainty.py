@@ -1,0 +1,200 @@
+"""How sure a motion is: covariances through exponentials, compositions and inverses, and what is read off them.
+
+A covariance is ``[N, ndim, ndim, *spatial]`` beside a field ``[N, ndim, *spatial]``: at every voxel the second moments
+of the field's error, along the array axes. Inside the tensors' functions it is in voxels squared; a ``Motion`` has mm^2.
+Everything that carries a covariance on does so to first order, for errors that are alike over distances of the order of
+the displacement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+
+from . import flow
+from .errors import InputError
+from .grid import Grid
+
+
+def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
+    """Carry the covariance of a stationary velocity through its exponential.
+
+    A small change dv of the velocity changes ``u = exp(v)`` by the integral over s from 0 to 1 of
+    ``D phi_(1-s) dv`` taken at ``phi_s(x)``. Its midpoint is ``A(x) dv(phi_(1/2)(x))``, with ``A`` the Jacobian of
+    ``phi_(1/2)`` at ``phi_(1/2)(x)``; so the covariance of u at x is ``A C(phi_(1/2)(x)) A^T``. The inverse's is
+    ``carry(-velocity, covariance)``.
+
+    Parameters
+    ----------
+    velocity : ``[N, ndim, *spatial]`` in voxels.
+    covariance : of the velocity, ``[N, ndim, ndim, *spatial]`` in voxels squared.
+    steps : squarings.
+
+    Returns
+    -------
+    The displacement ``exp(velocity)`` and its covariance, both in the shapes of the arguments.
+    """
+    ndim = velocity.shape[1]
+    half = flow.exp(velocity / 2, max(steps - 1, 0))
+    packed = _pack(covariance)
+    # all that is needed at phi_(1/2) in one resampling
+    carried = flow.warp(torch.cat([half, _gradient(half).flatten(1, 2), packed], dim=1), half)
+    onward, gradient, packed = carried.split([ndim, ndim * ndim, packed.shape[1]], dim=1)
+    return half + onward, _sandwich(_jacobian(gradient.unflatten(1, (ndim, ndim))), _unpack(packed))
+
+
+def compose(
+    outer: torch.Tensor, outer_covariance: torch.Tensor, inner: torch.Tensor, inner_covariance: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``flow.compose`` with covariances, for fields whose errors are independent of one another.
+
+    ``w(x) = inner(x) + outer(y)`` at ``y = x + inner(x)`` has the covariance ``A C_inner(x) A^T + C_outer(y)``, with
+    ``A`` the Jacobian of ``outer``'s map at y.
+    """
+    ndim = inner.shape[1]
+    packed = _pack(outer_covariance)
+    carried = flow.warp(torch.cat([outer, _gradient(outer).flatten(1, 2), packed], dim=1), inner)
+    onward, gradient, packed = carried.split([ndim, ndim * ndim, packed.shape[1]], dim=1)
+    jacobian = _jacobian(gradient.unflatten(1, (ndim, ndim)))
+    return inner + onward, _sandwich(jacobian, inner_covariance) + _unpack(packed)
+
+
+def of_inverse(displacement: torch.Tensor, covariance: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+    """Covariance of the given ``inverse`` of a displacement: ``A^-1 C A^-T`` at ``y + inverse(y)``.
+
+    ``A`` is the Jacobian of the displacement's map there.
+    """
+    ndim = displacement.shape[1]
+    packed = _pack(covariance)
+    carried = flow.warp(torch.cat([_gradient(displacement).flatten(1, 2), packed], dim=1), inverse)
+    gradient, packed = carried.split([ndim * ndim, packed.shape[1]], dim=1)
+    jacobian = _jacobian(gradient.unflatten(1, (ndim, ndim)))
+    back = torch.linalg.inv(jacobian.movedim((1, 2), (-2, -1))).movedim((-2, -1), (1, 2))
+    return _sandwich(back, _unpack(packed))
+
+
+def total(means: torch.Tensor, covariances: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and covariance of a mixture of K draws, by the law of total covariance.
+
+    Parameters
+    ----------
+    means : ``[K, N, ndim, *spatial]``, K of 2 or more.
+    covariances : of every draw, ``[K, N, ndim, ndim, *spatial]``; None where the draws are exact, as those of an
+        ensemble or of dropout are.
+
+    Returns
+    -------
+    ``[N, ndim, *spatial]``; the mean of the covariances plus the (unbiased) covariance of the means.
+    """
+    if len(means) < 2:
+        raise InputError(f"A covariance needs 2 draws or more, not {len(means)}.")
+    mean = means.mean(0)
+    difference = means - mean
+    spread = torch.einsum("kni...,knj...->nij...", difference, difference) / (len(means) - 1)
+    return mean, spread if covariances is None else spread + covariances.mean(0)
+
+
+def sampled(draw: Callable[[int], torch.Tensor], draws: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and covariance of any model that can be asked several times, ``draw(k)`` a field ``[N, ndim, *spatial]``.
+
+    For models without a posterior of their own: the seeds of an ensemble, dropout that stays on, turned images.
+    """
+    return total(torch.stack([draw(k) for k in range(draws)]))
+
+
+def velocity_posterior(
+    network: torch.nn.Module, reference: torch.Tensor, frames: torch.Tensor, draws: int = 0, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean ``[N * T, 2, H, W]`` and covariance of the velocities of a probabilistic cine network.
+
+    With ``draws`` 0 the latents are at their means, and the covariance is the network's own; with more, it is the total
+    covariance over so many draws of the latents.
+    """
+    if not draws:
+        motion = network.posterior(reference, frames).motion
+        return motion.mean.flatten(0, 1), motion.covariance().flatten(0, 1)
+    generator = torch.Generator(reference.device).manual_seed(seed)
+    found = [network.posterior(reference, frames, draw=True, generator=generator).motion for _ in range(draws)]
+    return total(
+        torch.stack([motion.mean.flatten(0, 1) for motion in found]),
+        torch.stack([motion.covariance().flatten(0, 1) for motion in found]),
+    )
+
+
+def resize(covariance: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:
+    """``flow.resize`` for a covariance: resampled to ``shape``, and rescaled to the new voxels."""
+    shape = tuple(shape)
+    before = covariance.shape[3:]
+    scale = [(m - 1) / max(n - 1, 1) for n, m in zip(before, shape, strict=True)]
+    factor = torch.tensor(scale, device=covariance.device, dtype=covariance.dtype)
+    matrix = torch.outer(factor, factor).view(1, len(shape), len(shape), *[1] * len(shape))
+    mode = {2: "bilinear", 3: "trilinear"}[len(shape)]
+    packed = torch.nn.functional.interpolate(_pack(covariance), size=shape, mode=mode, align_corners=True)
+    return _unpack(packed) * matrix
+
+
+def to_mm2(covariance: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Voxels squared to mm^2, still along the array axes."""
+    spacing = torch.tensor(grid.array_spacing, device=covariance.device, dtype=covariance.dtype)
+    return covariance * torch.outer(spacing, spacing).view(1, grid.ndim, grid.ndim, *[1] * grid.ndim)
+
+
+def deviations(covariance: np.ndarray) -> np.ndarray:
+    """Principal standard deviations ``[..., ndim, *spatial]``, the largest first, in the unit of the covariance's root.
+
+    ``covariance`` is ``[T, ndim, ndim, *spatial]``, as a ``Motion`` has it (then they are mm).
+    """
+    values = np.linalg.eigvalsh(np.moveaxis(covariance, (1, 2), (-2, -1)))
+    return np.moveaxis(np.sqrt(np.maximum(values[..., ::-1], 0)), -1, 1).astype(np.float32)
+
+
+def entropy(covariance: np.ndarray, exact: bool = False) -> np.ndarray:
+    """Entropy ``[T, *spatial]`` of the motion in nats, from a covariance ``[T, ndim, ndim, *spatial]``.
+
+    ``1/2 log((2 pi)^ndim |C|)`` as in eq. 21 of Zakeri et al. 2023, or with ``exact`` the differential entropy
+    ``1/2 log((2 pi e)^ndim |C|)``, which is larger by ndim / 2. The paper has C in pixels squared. Where the covariance
+    is zero (the reference frame) the entropy is minus infinity.
+    """
+    ndim = covariance.shape[1]
+    sign, log_determinant = np.linalg.slogdet(np.moveaxis(covariance, (1, 2), (-2, -1)))
+    value = 0.5 * (ndim * math.log(2 * math.pi) + np.where(sign > 0, log_determinant, -np.inf))
+    return (value + (ndim / 2 if exact else 0)).astype(np.float32)
+
+
+def mahalanobis(residual: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
+    """``r^T C^-1 r`` at every voxel, for ``[N, ndim, *spatial]`` and ``[N, ndim, ndim, *spatial]``."""
+    vector = residual.movedim(1, -1)[..., None]
+    solved = torch.linalg.solve(covariance.movedim((1, 2), (-2, -1)), vector)
+    return (vector * solved).sum((-2, -1))
+
+
+def _pack(covariance: torch.Tensor) -> torch.Tensor:
+    """The upper triangles ``[N, n, *spatial]``, row by row."""
+    ndim = covariance.shape[1]
+    rows, columns = torch.triu_indices(ndim, ndim)
+    return covariance[:, rows, columns]
+
+
+def _unpack(packed: torch.Tensor) -> torch.Tensor:
+    ndim = {3: 2, 6: 3}[packed.shape[1]]
+    order = {2: [0, 1, 1, 2], 3: [0, 1, 2, 1, 3, 4, 2, 4, 5]}[ndim]
+    return packed[:, order].unflatten(1, (ndim, ndim))
+
+
+def _gradient(field: torch.Tensor) -> torch.Tensor:
+    """``[N, ndim, ndim, *spatial]``: derivative of component i along axis j."""
+    return torch.stack([torch.gradient(field, dim=axis + 2)[0] for axis in range(field.shape[1])], dim=2)
+
+
+def _jacobian(gradient: torch.Tensor) -> torch.Tensor:
+    ndim = gradient.shape[1]
+    return gradient + torch.eye(ndim, device=gradient.device).view(1, ndim, ndim, *[1] * ndim)
+
+
+def _sandwich(matrix: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
+    """``A C A^T`` at every voxel of ``[N, ndim, ndim, *spatial]``."""
+    left = (matrix.unsqueeze(3) * covariance.unsqueeze(1)).sum(2)
+    return (left.unsqueeze(2) * matrix.unsqueeze(1)).sum(3)

@@ -1,0 +1,99 @@
+"""Curves over time: plot series and charts of the tables of a result, with the current frame marked.
+
+nodes = addCharts("heart", qualityTable, sizesTable)
+markFrame(nodes["qualityMarker"], x)
+"""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+
+COLORS = ((0.12, 0.47, 0.71), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.90, 0.62, 0.0))
+_MARKER_COLOR = (0.45, 0.45, 0.45)
+
+
+def addCharts(
+    name: str, quality: slicer.vtkMRMLTableNode, sizes: slicer.vtkMRMLTableNode | None
+) -> dict[str, slicer.vtkMRMLNode]:
+    """Add the plots of the tables to the scene: charts, series and markers, by role."""
+    nodes = {
+        **_chart("quality", f"{name} quality", quality, ("error before", "error after"), "error (fraction of range)"),
+        **_chart("motion", f"{name} mean motion", quality, ("motion mean", "motion max"), "displacement (mm)"),
+    }
+    if sizes is not None:
+        table = sizes.GetTable()
+        columns = [table.GetColumnName(i) for i in range(2, table.GetNumberOfColumns())]
+        flat = sizes.GetColumnUnitLabel(columns[0]) == "mm2"
+        title = "2D area (mm\N{SUPERSCRIPT TWO})" if flat else "volume (ml)"
+        nodes |= _chart("sizes", f"{name} {'area' if flat else 'volume'}", sizes, columns, title)
+    return nodes
+
+
+def _chart(role: str, name: str, table: slicer.vtkMRMLTableNode, columns, title: str) -> dict[str, slicer.vtkMRMLNode]:
+    """One chart with a line for every column, and a vertical line at the current frame."""
+    present = [column for column in columns if table.GetTable().GetColumnByName(column) is not None]
+    x = xColumn(table)
+    unit = table.GetColumnUnitLabel(x)
+    chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
+    chart.SetTitle(name)
+    chart.SetXAxisTitle(f"{x} ({unit})" if unit else x)
+    chart.SetYAxisTitle(title)
+    nodes = {f"{role}Chart": chart}
+    for number, column in enumerate(present):
+        nodes[f"{role}Series{number}"] = _series(table, x, column, f"{name} {column}", COLORS[number % len(COLORS)])
+        chart.AddAndObservePlotSeriesNodeID(nodes[f"{role}Series{number}"].GetID())
+    nodes[f"{role}Marker"] = marker = _markerTable(table, present, f"{name} current frame")
+    line = _series(marker, "x", "current frame", f"{name} current frame", _MARKER_COLOR)
+    line.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
+    line.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleDash)
+    nodes[f"{role}MarkerSeries"] = line
+    chart.AddAndObservePlotSeriesNodeID(line.GetID())
+    return nodes
+
+
+def _series(table: slicer.vtkMRMLTableNode, x: str, column: str, name: str, color) -> slicer.vtkMRMLPlotSeriesNode:
+    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName(x)
+    series.SetYColumnName(column)
+    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+    series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
+    series.SetMarkerSize(6)
+    series.SetColor(*color)
+    return series
+
+
+def xColumn(table: slicer.vtkMRMLTableNode) -> str:
+    """The column of the index values where they are numbers, else that of the frame numbers."""
+    values = table.GetTable().GetColumn(1)
+    return values.GetName() if isinstance(values, vtk.vtkDataArray) else table.GetTable().GetColumnName(0)
+
+
+def _markerTable(table: slicer.vtkMRMLTableNode, columns, name: str) -> slicer.vtkMRMLTableNode:
+    """A table of two points: the ends of a vertical line over the range of the columns."""
+    ranges = [table.GetTable().GetColumnByName(column).GetRange() for column in columns]
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(name)
+    node.SetHideFromEditors(True)
+    slicer.mrmlScene.AddNode(node)
+    heights = (min((0.0, *(r[0] for r in ranges))), max((r[1] for r in ranges), default=1.0))
+    first = table.GetTable().GetColumnByName(xColumn(table)).GetTuple1(0)
+    for title, values in (("x", (first, first)), ("current frame", heights)):
+        column = vtk.vtkDoubleArray()
+        column.SetName(title)
+        for value in values:
+            column.InsertNextValue(value)
+        node.AddColumn(column)
+    return node
+
+
+def markFrame(marker: slicer.vtkMRMLTableNode, x: float) -> None:
+    """Move the vertical line of a chart to ``x``."""
+    column = marker.GetTable().GetColumnByName("x")
+    if column.GetTuple1(0) != x:
+        column.SetTuple1(0, x)
+        column.SetTuple1(1, x)
+        column.Modified()
+        marker.GetTable().Modified()
+        marker.Modified()

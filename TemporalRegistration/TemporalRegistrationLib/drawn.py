@@ -1,0 +1,124 @@
+"""What a user drew on the reference frame, as arrays that can be carried along, and as nodes again in every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import slicer
+
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.grid import Grid, flip_lps_ras
+
+from .results import isResultOf
+from .segmentations import Segment, segmentationNodeFromMasks, segmentsOf
+from .volumes import gridOfVolume, pixelsOfVolume, volumeNodeFromArray
+
+Labels: TypeAlias = "slicer.vtkMRMLSegmentationNode | slicer.vtkMRMLLabelMapVolumeNode | np.ndarray"
+
+
+def refuseTransform(node: slicer.vtkMRMLTransformableNode | None, inputNode: slicer.vtkMRMLNode) -> None:
+    """Raise InputError where a node is shown elsewhere than it is stored."""
+    parent = node.GetParentTransformNode() if node is not None else None
+    if parent is not None and not isResultOf(parent, inputNode):
+        raise InputError(
+            f"'{node.GetName()}' is under the transform '{parent.GetName()}'; harden the transform or take the node "
+            "out of it, and register again."
+        )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Labels and points of the reference frame.
+
+    Attributes
+    ----------
+    grid : of the reference frame; the masks lie on it.
+    segments : the labels, one by one.
+    isSegmentation : whether they came from a segmentation; otherwise they are values of a label map.
+    markups : copies of the Markups nodes, in no scene.
+    """
+
+    grid: Grid
+    segments: tuple[Segment, ...] = ()
+    isSegmentation: bool = False
+    markups: tuple[slicer.vtkMRMLMarkupsNode, ...] = ()
+
+    @cached_property
+    def masks(self) -> np.ndarray | None:
+        """``[M, *grid.shape]`` uint8, or None where there are no labels."""
+        return np.stack([segment.mask for segment in self.segments]) if self.segments else None
+
+    @cached_property
+    def points(self) -> np.ndarray | None:
+        """``[P, 3]`` LPS mm: the control points of all Markups nodes, or None where there are none."""
+        return np.concatenate([_controlPoints(node) for node in self.markups]) if self.markups else None
+
+    def labelNode(self, masks: np.ndarray, name: str) -> slicer.vtkMRMLNode:
+        """A node, not yet in a scene, of the kind the labels came in, with masks ``[M, *grid.shape]``."""
+        if self.isSegmentation:
+            return segmentationNodeFromMasks(self.segments, list(masks), self.grid, name)
+        labels = np.zeros(self.grid.shape, np.int32)
+        for segment, mask in zip(self.segments, masks, strict=True):
+            labels[mask > 0] = int(segment.segmentID)
+        small = labels.astype(np.uint8) if labels.min() >= 0 and labels.max() < 256 else labels
+        return volumeNodeFromArray(small, self.grid, name, "vtkMRMLLabelMapVolumeNode")
+
+    def markupsNode(self, number: int, points: np.ndarray, name: str) -> slicer.vtkMRMLMarkupsNode:
+        """A copy, in no scene, of one of the Markups nodes with its control points out of all ``points`` [P, 3]."""
+        counts = [node.GetNumberOfControlPoints() for node in self.markups]
+        first = sum(counts[:number])
+        node = _copyOf(self.markups[number])
+        node.SetName(name)
+        for index, position in enumerate(flip_lps_ras(points[first : first + counts[number]])):
+            node.SetNthControlPointPosition(index, *position)
+        return node
+
+
+def drawnOn(grid: Grid, labels: Labels | None = None, markups: Sequence[slicer.vtkMRMLMarkupsNode] = ()) -> Drawn:
+    """The labels (a segmentation, a label map or an integer array ``[*grid.shape]``) and points on ``grid``.
+
+    Raises
+    ------
+    InputError : labels that do not lie on the grid, or are empty; a node under a transform.
+    """
+    copies = []
+    for node in markups:
+        refuseTransform(node, node)
+        if node.GetNumberOfControlPoints() > 0:
+            copies.append(_copyOf(node))
+    if labels is None:
+        return Drawn(grid, markups=tuple(copies))
+    if isinstance(labels, slicer.vtkMRMLSegmentationNode):
+        refuseTransform(labels, labels)
+        return Drawn(grid, segmentsOf(labels, grid), True, tuple(copies))
+    if isinstance(labels, slicer.vtkMRMLVolumeNode):
+        refuseTransform(labels, labels)
+        if not gridOfVolume(labels).matches(grid):
+            raise InputError(f"The label map '{labels.GetName()}' does not lie on the frames; resample it onto them.")
+        labels = pixelsOfVolume(labels, grid)
+    labels = np.asarray(labels)
+    if labels.shape != grid.shape:
+        raise InputError(
+            f"The image or label map has shape {labels.shape}, but the reference frame has {grid.shape}; draw it on "
+            "the reference frame, or resample it to that frame's geometry."
+        )
+    values = [int(value) for value in np.unique(labels) if value != 0]
+    segments = tuple(Segment(f"{v}", f"label {v}", (0.0, 0.0, 0.0), (labels == v).astype(np.uint8)) for v in values)
+    return Drawn(grid, segments, False, tuple(copies))
+
+
+def _copyOf(node: slicer.vtkMRMLMarkupsNode) -> slicer.vtkMRMLMarkupsNode:
+    copy = node.NewInstance()
+    copy.UnRegister(None)
+    copy.CopyContent(node)
+    copy.SetName(node.GetName())
+    return copy
+
+
+def _controlPoints(node: slicer.vtkMRMLMarkupsNode) -> np.ndarray:
+    points = [node.GetNthControlPointPosition(i) for i in range(node.GetNumberOfControlPoints())]
+    return flip_lps_ras(np.array(points, dtype=float).reshape(-1, 3))
