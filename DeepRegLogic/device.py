@@ -8,7 +8,7 @@ from .errors import InputError
 
 
 def choose_device(device: str) -> torch.device:
-    """"auto" (a CUDA GPU when there is one), "cpu", "cuda", "cuda:1" or "mps"; raises InputError for what is not there."""
+    """The device of a name: "auto" is a CUDA GPU or else the CPU; InputError is raised for one that is not here."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

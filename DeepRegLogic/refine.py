@@ -189,23 +189,18 @@ def _dissimilarity(
     return losses.lncc(warped, reference, windows, floor=_NOISE)
 
 
-def untangle(velocities: torch.Tensor, attempts: int = 20) -> torch.Tensor:
-    """Velocities ``[T, ndim, *spatial]`` whose exponentials, forward and inverse, fold nowhere.
+def diffeomorphisms(velocities: torch.Tensor, attempts: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+    """Exponentials of velocities ``[T, ndim, *spatial]`` and of their negatives, without folds.
 
-    In theory no exponential folds; in discrete voxels a rough velocity can. Such frames are smoothed, a little more at
-    every attempt, until ``flow.folding`` finds nothing; all other frames stay as they are.
+    In theory no exponential folds; in discrete voxels that of a rough velocity can. The velocities of such frames are
+    smoothed, a little more at every attempt, until ``flow.folding`` finds nothing; all other frames stay as they are.
     """
+    forward, inverse = flow.exp(velocities), flow.exp(-velocities)
     velocities = velocities.clone()
-    pending = range(len(velocities))
-    for attempt in range(attempts + 1):
-        pending = [
-            t
-            for t in pending
-            if flow.folding(flow.exp(velocities[t : t + 1])).any()
-            or flow.folding(flow.exp(-velocities[t : t + 1])).any()
-        ]
-        if not pending:
+    for attempt in range(attempts):
+        folds = (flow.folding(forward) | flow.folding(inverse)).flatten(1).any(dim=1)
+        if not folds.any():
             break
-        for t in pending:
-            velocities[t : t + 1] = flow.smooth(velocities[t : t + 1], 0.5 + 0.25 * attempt)
-    return velocities
+        velocities[folds] = flow.smooth(velocities[folds], 0.5 + 0.25 * attempt)
+        forward[folds], inverse[folds] = flow.exp(velocities[folds]), flow.exp(-velocities[folds])
+    return forward, inverse

@@ -14,18 +14,21 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from . import __version__, flow, measure, prepare, zoo
+from . import __version__, flow, measure, prepare, uncertainty, zoo
+from .calibration import Calibration
 from .cine import Cine, Motion
+from .device import choose_device
 from .errors import InputError
 from .prepare import Region
 from .progress import CancelToken, ProgressCallback, Reporter
-from .refine import Refinement, untangle
+from .refine import Refinement, diffeomorphisms
 from .refine import refine as refine_velocities
 
 CINE_MODEL = "tlrn-cardiac"
 PAIR_MODEL = "voxelmorph-cardiac"
 _TAPER = 8
 _NETWORK_VOXELS = 2_000_000
+_FIELD_VOXELS = 500_000
 
 
 def register_cine(
@@ -72,7 +75,7 @@ def register_cine(
         raise InputError(
             "Without a model there is nothing to do but to refine; choose a model, or switch refinement on."
         )
-    chosen = _device(device)
+    chosen = choose_device(device)
     start, stop = prepare.region(roi, cine)
     shape = tuple(b - a for a, b in zip(start, stop, strict=True))
     prepare.check_memory(cine, shape, refine is not False, memory_gb)
@@ -89,9 +92,11 @@ def register_cine(
     velocities = torch.zeros(len(others), cine.grid.ndim, *shape, device=chosen)
     spacing = cine.grid.array_spacing
     loaded = zoo.load_model(model, str(chosen)) if model is not None else None
+    covariances: dict[int, torch.Tensor] = {}
     if loaded is not None:
         order = _network_order(len(cine), reference, cyclic)
-        predicted = _predict(loaded, images, reference, order, spacing, reporter.part(0.05, 0.3 if refine else 0.8))
+        part = reporter.part(0.05, 0.3 if refine else 0.8)
+        predicted, covariances = _predict(loaded, images, reference, order, spacing, part)
         for frame, velocity in predicted.items():
             velocities[others.index(frame)] = velocity
     taper = _taper(shape, start, stop, cine.grid.shape).to(chosen)
@@ -107,7 +112,13 @@ def register_cine(
             spacing=spacing,
             reporter=reporter.part(0.3 if loaded else 0.05, 0.85),
         )
-    displacement, inverse = _integrate(velocities * taper, others, cine, box, reporter.part(0.85, 0.95))
+    velocities *= taper
+    displacement, inverse = _integrate(velocities, others, cine, box, reporter.part(0.85, 0.94))
+    covariance = None
+    if covariances:
+        stage = "refined" if settings else "predicted"
+        calibration = Calibration(**loaded.card.calibration.get(stage, {}))
+        covariance = _spread(velocities, [covariances[t] for t in others], others, cine, box, calibration)
     reporter(0.95, "Measuring the quality of every frame")
     motion = Motion(
         grid=cine.grid,
@@ -118,6 +129,7 @@ def register_cine(
         time_unit=cine.time_unit,
         name=cine.name,
         cyclic=cyclic,
+        covariance=covariance,
         provenance={
             "version": __version__,
             "model": loaded.card.name if loaded else None,
@@ -143,17 +155,6 @@ def register_pair(
     return register_cine(prepare.pair_cine(fixed, moving), model, 0, roi, cyclic=False, **options)
 
 
-def _device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f'The device \'{device}\' is not available here; choose "cpu" or "auto".') from error
-    return chosen
-
-
 def _network_order(count: int, reference: int, cyclic: bool) -> list[list[int]]:
     """The frames as runs away from the reference in time: once around, or forward and backward."""
     if cyclic:
@@ -169,8 +170,12 @@ def _predict(
     order: list[list[int]],
     spacing: Sequence[float],
     reporter: Reporter,
-) -> dict[int, torch.Tensor]:
-    """Velocities of the network in voxels of ``images``, by frame. A stack goes through a 2D network slice by slice."""
+) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
+    """Velocities of the network and, where it has a posterior, their covariances, in voxels of ``images``, by frame.
+
+    A stack goes through a 2D network slice by slice; what is uncertain between its slices is not known, so it has no
+    covariances.
+    """
     text = f"Predicting motion with {model.card.title}"
     reporter(0.0, text)
     slices = model.card.ndim == 2 and images.ndim == 5
@@ -184,12 +189,19 @@ def _predict(
     small = flow.resize_image(images, working)
     stacks = small.movedim(2, 0) if slices else small[None]  # [N, T, 1, *plane]
     chunk = max(1, _NETWORK_VOXELS // stacks[0].numel())
+    probabilistic = hasattr(model.network, "posterior") and not slices
     found: dict[int, torch.Tensor] = {}
+    covariances: dict[int, torch.Tensor] = {}
     for run, frames in enumerate(order):
         velocity = []
         for part in stacks.split(chunk):
             reporter((run + len(velocity) / len(stacks)) / len(order), text)
-            velocity.append(model.network(part[:, reference], part[:, frames]))
+            if probabilistic:
+                mean, covariance = uncertainty.velocity_posterior(model.network, part[:, reference], part[:, frames])
+                velocity.append(mean[None])
+                covariances.update(zip(frames, uncertainty.resize(covariance, spatial), strict=True))
+            else:
+                velocity.append(model.network(part[:, reference], part[:, frames]))
         field = torch.cat(velocity)  # [N, T, ndim, *plane]
         if slices:
             field = field.permute(1, 2, 0, 3, 4)
@@ -197,7 +209,7 @@ def _predict(
         else:
             field = field[0]
         found.update(zip(frames, flow.resize(field, spatial), strict=True))
-    return found
+    return found, covariances
 
 
 def _taper(shape: Sequence[int], start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> torch.Tensor:
@@ -223,9 +235,34 @@ def _integrate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Displacements and inverses of all frames on the whole grid, zero at the reference and outside ``box``."""
     displacement, inverse = np.zeros((2, len(cine), cine.grid.ndim, *cine.grid.shape), np.float32)
-    for done, frame in enumerate(frames):
-        reporter(done / len(frames), f"Integrating frame {frame}")
-        velocity = untangle(velocities[done : done + 1])
-        displacement[(frame, slice(None), *box)] = flow.exp(velocity)[0].cpu().numpy()
-        inverse[(frame, slice(None), *box)] = flow.exp(-velocity)[0].cpu().numpy()
+    chunk = max(1, _FIELD_VOXELS // velocities[0, 0].numel())
+    for done in range(0, len(frames), chunk):
+        reporter(done / len(frames), f"Integrating frame {frames[done]}")
+        part = frames[done : done + chunk]
+        for field, values in zip(
+            (displacement, inverse), diffeomorphisms(velocities[done : done + chunk]), strict=True
+        ):
+            field[(part, slice(None), *box)] = values.cpu().numpy()
     return displacement, inverse
+
+
+@torch.inference_mode()
+def _spread(
+    velocities: torch.Tensor,
+    covariances: list[torch.Tensor],
+    frames: list[int],
+    cine: Cine,
+    box: tuple[slice, ...],
+    calibration: Calibration,
+) -> np.ndarray:
+    """Calibrated covariance of all displacements in mm^2, from those of the velocities before refinement.
+
+    What a refinement leaves uncertain is the network's covariance again, carried through the refined velocity and
+    scaled to the errors that remain after refinement on synthetic cines (the card's calibration "refined").
+    """
+    out = np.zeros((len(cine), cine.grid.ndim, cine.grid.ndim, *cine.grid.shape), np.float32)
+    for velocity, covariance, frame in zip(velocities, covariances, frames, strict=True):
+        carried = uncertainty.carry(velocity[None], covariance[None])[1]
+        calibrated = calibration(uncertainty.to_mm2(carried, cine.grid))
+        out[(frame, slice(None), slice(None), *box)] = calibrated[0].cpu().numpy()
+    return out

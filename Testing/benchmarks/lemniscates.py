@@ -4,8 +4,10 @@
 
 MODEL is a name of the zoo or a folder with a model. The error is the mean squared difference of the reference frame,
 carried to every later frame, to that frame (the direction of the TLRN paper), and of the later frames brought onto the
-reference. Differences are paired, sequence by sequence, against the last model, with their standard error; a positive
-one says that the model is better than the last. Without a model the error of doing nothing is printed.
+reference. The fields are those that a registration returns, in which the few frames that fold are smoothed; the folds
+of the bare exponentials are counted, too ("raw"). Differences are paired, sequence by sequence, against the last
+model, with their standard error; a positive one says that the model is better than the last. Without a model the error
+of doing nothing is printed.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from DeepRegLogic import RegistrationError, flow, load_model
+from DeepRegLogic.refine import diffeomorphisms
 from DeepRegLogic.synthetic import lemniscate_batch
 from DeepRegLogic.training.subjects import TEST_SEED
 from DeepRegLogic.zoo import Model
@@ -31,9 +34,9 @@ CHUNK = 20
 
 
 @torch.inference_mode()
-def measure(model: Model | None, images: torch.Tensor) -> tuple[np.ndarray, int, int]:
-    """Errors ``[direction, sequence, frame]`` of sequences ``[S, T + 1, H, W]``; folded and all pixels."""
-    errors, folds, pixels = [], 0, 0
+def measure(model: Model | None, images: torch.Tensor) -> tuple[np.ndarray, dict[str, int]]:
+    """Errors ``[direction, sequence, frame]`` of sequences ``[S, T + 1, H, W]``, and counts of pixels."""
+    errors, counts = [], {"folded pixels": 0, "raw folded pixels": 0, "pixels": 0}
     for part in images.split(CHUNK):
         reference, frames = part[:, :1], part[:, 1:, None]
         count = frames.shape[1]
@@ -44,14 +47,14 @@ def measure(model: Model | None, images: torch.Tensor) -> tuple[np.ndarray, int,
         velocities = velocities.flatten(0, 1)
         fixed = reference[:, None].expand_as(frames).flatten(0, 1)
         frames = frames.flatten(0, 1)
-        there, back = flow.exp(velocities), flow.exp(-velocities)
+        there, back = diffeomorphisms(velocities)
         both = torch.stack([flow.warp(fixed, back) - frames, flow.warp(frames, there) - fixed])
         errors.append(both.square().mean((2, 3, 4)).view(2, -1, count).cpu().numpy())
-        for displacement in (there, back):
-            bad = flow.folding(displacement)
-            folds += int(bad.sum())
-            pixels += bad.numel()
-    return np.concatenate(errors, axis=1), folds, pixels
+        for displacement, sign in ((there, 1), (back, -1)):
+            counts["folded pixels"] += int(flow.folding(displacement).sum())
+            counts["raw folded pixels"] += int(flow.folding(flow.exp(sign * velocities)).sum())
+            counts["pixels"] += displacement[:, 0].numel()
+    return np.concatenate(errors, axis=1), counts
 
 
 def paired(difference: np.ndarray) -> dict[str, float]:
@@ -71,8 +74,8 @@ def evaluate(models: dict[str, Model | None], count: int, device: str) -> dict[s
         measured = {name: measure(model, images) for name, model in models.items()}
         last = list(models)[-1]
         table: dict[str, object] = {}
-        for name, (errors, folds, pixels) in measured.items():
-            row: dict[str, object] = {"folded pixels": folds, "pixels": pixels}
+        for name, (errors, counts) in measured.items():
+            row: dict[str, object] = dict(counts)
             for direction, own, other in zip(DIRECTIONS, errors, measured[last][0], strict=True):
                 gain = other - own
                 row[direction] = {
@@ -97,13 +100,13 @@ def show(result: dict[str, object]) -> None:
         width = max(map(len, table)) + 2
         for direction in DIRECTIONS:
             print(f"\n{recipe}, {result['sequences']} sequences, {direction}: mean squared error x 1000")
-            print(f"{'':{width}}    all   last   folds  | frame by frame")
+            print(f"{'':{width}}    all   last   folds     raw  | frame by frame")
             for name, row in table.items():
                 own = row[direction]
                 frames = " ".join(f"{1000 * e:6.2f}" for e in own["per frame"])
                 print(
                     f"{name:{width}} {1000 * own['mean']:6.3f} {1000 * own['last frame']:6.3f} "
-                    f"{row['folded pixels']:7d}  | {frames}"
+                    f"{row['folded pixels']:7d} {row['raw folded pixels']:7d}  | {frames}"
                 )
             for name, row in table.items():
                 for other, gains in ((k, v) for k, v in row[direction].items() if k.startswith("better")):

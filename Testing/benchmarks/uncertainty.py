@@ -1,0 +1,197 @@
+"""Whether the uncertainty can be trusted, on cine phantoms of unseen seeds: coverage, sparsification, rank correlation.
+
+    python Testing/benchmarks/uncertainty.py --fit        # fits the calibration on its own seeds, writes it to the card
+    python Testing/benchmarks/uncertainty.py --json uncertainty.json --figure uncertainty.png
+
+Models without a posterior of their own get one by sampling (turned images, dropout, an ensemble of networks), and a
+calibration fitted on the same cines. All pixels inside the heart of all frames but the reference count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from DeepRegLogic import calibration, flow, register_cine, uncertainty, zoo
+from DeepRegLogic.prepare import scaled
+from DeepRegLogic.synthetic import Phantom, cine_phantom
+
+FIT_SEED, FIRST_SEED = 1_500_000, 2_500_000
+PIXELS = 4000
+
+Estimate = Callable[[Phantom], tuple[np.ndarray, np.ndarray]]
+"""A phantom to displacement ``[T, 2, H, W]`` in voxels and covariance ``[T, 2, 2, H, W]`` in mm^2, reference 0."""
+
+
+def ours(model: str, refine: bool) -> Estimate:
+    def estimate(phantom: Phantom) -> tuple[np.ndarray, np.ndarray]:
+        motion = register_cine(phantom.cine, model, reference=0, refine=refine)
+        return motion.displacement, motion.covariance
+
+    return estimate
+
+
+def by_sampling(kind: str, models: list[str], draws: int) -> Estimate:
+    networks = [zoo.load_model(model).network for model in models]
+
+    @torch.inference_mode()
+    def estimate(phantom: Phantom) -> tuple[np.ndarray, np.ndarray]:
+        images = scaled(phantom.cine, (slice(None),) * 2)
+        pair = images[:1], images[None, 1:]
+        draw = {
+            "turned": lambda: uncertainty.turned(networks[0], *pair),
+            "dropout": lambda: uncertainty.dropout(networks[0], *pair),
+            "ensemble": lambda: lambda k: flow.exp(networks[k](*pair)[0]),
+        }[kind]()
+        mean, covariance = uncertainty.sampled(draw, draws)
+        covariance = uncertainty.to_mm2(covariance, phantom.cine.grid)
+        zero = torch.zeros_like
+        return torch.cat([zero(mean[:1]), mean]).numpy(), torch.cat([zero(covariance[:1]), covariance]).numpy()
+
+    return estimate
+
+
+def pixels(estimate: Estimate, seeds: range) -> tuple[torch.Tensor, torch.Tensor]:
+    """Errors ``[N, 2]`` in mm and covariances ``[N, 2, 2]`` of some pixels in the hearts."""
+    errors, covariances = [], []
+    for seed in seeds:
+        phantom = cine_phantom(seed, ("short-axis", "four-chamber")[seed % 2])
+        displacement, covariance = estimate(phantom)
+        error = (phantom.motion.displacement - displacement) * phantom.cine.grid.spacing[0]
+        chosen = np.random.default_rng(seed).permutation((len(error) - 1) * phantom.heart.sum())[:PIXELS]
+        errors.append(np.moveaxis(error[1:][:, :, phantom.heart], 1, -1).reshape(-1, 2)[chosen])
+        covariances.append(np.moveaxis(covariance[1:][..., phantom.heart], -1, 1).reshape(-1, 2, 2)[chosen])
+    return torch.from_numpy(np.concatenate(errors)).float(), torch.from_numpy(np.concatenate(covariances)).float()
+
+
+def with_card(model: str, calibrations: dict[str, dict[str, float]]) -> None:
+    """Write the calibrations to the card of a model in the package's folder of models."""
+    folder = Path(zoo.__file__).parent.parent / "Resources" / "Models" / model
+    card = replace(zoo.read_card(folder), calibration=calibrations)
+    (folder / zoo.CARD).write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    zoo.clear_cache()
+
+
+def entropies(model: str, seeds: range) -> dict[str, dict[str, float]]:
+    """Entropy inside the chambers and at their boundaries at end-systole and end-diastole, and the paired test."""
+    found: dict[str, list[tuple[float, float]]] = {"ES": [], "ED": []}
+    for seed in seeds:
+        phantom = cine_phantom(seed, ("short-axis", "four-chamber")[seed % 2])
+        areas = (phantom.labels == 1).sum((1, 2))
+        systole = int(areas.argmin())
+        for phase, reference, frame in (("ES", 0, systole), ("ED", systole, 0)):
+            motion = register_cine(phantom.cine, model, reference=reference, refine=False)
+            values = uncertainty.entropy(motion.covariance)[frame]
+            blood = np.isin(phantom.labels[reference], (1, 3, 4, 5))
+            wide, narrow = (
+                torch.nn.functional.max_pool2d(torch.from_numpy(m).float()[None], 5, 1, 2)[0].numpy() > 0
+                for m in (blood, ~blood)
+            )
+            boundary, inside = wide & narrow, blood & ~narrow
+            if inside.sum() > 20:
+                found[phase].append((values[inside].mean(), values[boundary].mean()))
+    table = {}
+    for phase, pairs in found.items():
+        inside, boundary = np.transpose(pairs)
+        difference = boundary - inside
+        t = difference.mean() / (difference.std(ddof=1) / math.sqrt(len(difference)))
+        table[phase] = {
+            "inside": inside.mean(), "boundary": boundary.mean(), "subjects": len(difference), "t": t,
+            "p": 0.5 * math.erfc(-t / math.sqrt(2)),
+        }  # fmt: skip
+    return table
+
+
+def draw(results: dict[str, calibration.Reliability], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure((10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    for name, result in results.items():
+        left.plot(list(result.coverage), list(result.coverage.values()), "o-", label=name, markersize=3)
+        removed = np.arange(len(result.curves["oracle"])) / len(result.curves["oracle"])
+        (line,) = right.plot(removed, result.curves["uncertainty"], label=f"{name}")
+        right.plot(removed, result.curves["oracle"], color=line.get_color(), linestyle=":", linewidth=1)
+    left.set(
+        xlabel="error ellipse",
+        ylabel="fraction of true errors inside",
+        title="Reliability",
+        xlim=(0.4, 1),
+        ylim=(0.4, 1),
+    )
+    right.set(
+        xlabel="most unsure pixels taken out",
+        ylabel="mean error / mean of all",
+        title="Sparsification (dotted: oracle)",
+    )
+    left.legend(fontsize=7)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="dragnet-cardiac")
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--fit", action="store_true", help="fit the calibration and write it to the model's card")
+    parser.add_argument("--fit-seeds", type=int, default=24)
+    parser.add_argument("--no-sampling", action="store_true", help="leave the sampling models out")
+    parser.add_argument("--no-entropy", action="store_true", help="leave chambers and boundaries out")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--figure", type=Path)
+    arguments = parser.parse_args()
+    fitting = range(FIT_SEED, FIT_SEED + arguments.fit_seeds)
+    if arguments.fit:
+        with_card(arguments.model, {})
+        stages = {"predicted": False, "refined": True}
+        fitted = {
+            stage: asdict(calibration.fit(*pixels(ours(arguments.model, refine), fitting)))
+            for stage, refine in stages.items()
+        }
+        with_card(arguments.model, fitted)
+        print(f"Calibration of {arguments.model}: {fitted}")
+    seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
+    results = {
+        f"{arguments.model}, network alone": calibration.reliability(*pixels(ours(arguments.model, False), seeds)),
+        f"{arguments.model}, refined": calibration.reliability(*pixels(ours(arguments.model, True), seeds)),
+    }
+    if not arguments.no_sampling:
+        cardiac = [card.name for card in zoo.list_models() if card.name.endswith("-cardiac")]
+        kinds = {
+            "turned": ("turned", ["voxelmorph-cardiac"], 8),
+            "dropout": ("dropout", ["voxelmorph-cardiac"], 16),
+            "ensemble": ("ensemble", cardiac, len(cardiac)),
+        }
+        for name, settings in kinds.items():
+            estimate = by_sampling(*settings)
+            fitted = calibration.fit(*pixels(estimate, fitting))
+            error, covariance = pixels(estimate, seeds)
+            calibrated = fitted(covariance[..., None])[..., 0]
+            results[f"{name} ({', '.join(settings[1])})"] = calibration.reliability(error, calibrated)
+    print(f"{'':44}{'error mm':>9}{'50':>7}{'80':>7}{'90':>7}{'95':>7}{'ECE':>7}{'AUSE/random':>12}{'rank':>7}")
+    for name, result in results.items():
+        coverage = "".join(f"{value:7.3f}" for value in result.coverage.values())
+        ause = result.ause / result.ause_random
+        print(
+            f"{name:44}{result.mean_error:9.3f}{coverage}{result.calibration_error:7.3f}{ause:12.3f}"
+            f"{result.rank_correlation:7.3f}"
+        )
+    content: dict[str, object] = {name: result.table() for name, result in results.items()}
+    if not arguments.no_entropy:
+        content["entropy"] = entropies(arguments.model, range(FIRST_SEED, FIRST_SEED + max(arguments.seeds, 30)))
+        print(json.dumps(content["entropy"], indent=1, default=float))
+    if arguments.figure:
+        draw(results, arguments.figure)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(content, indent=2, default=float) + "\n")
+
+
+if __name__ == "__main__":
+    main()
