@@ -1,4 +1,5 @@
 # make demo   registers the bundled example; the results are in out/demo
+# make screenshots   pictures of the module's panel and views, in out/screenshots
 # make test   style, format and all tests
 # Both make the virtual environment .venv first. Other values: make PYTHON=python3.12 TORCH="torch==2.13.0+cpu" ...
 
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format screenshots clean
 
 demo: $(READY)
 	$(BIN)/python Resources/Scripts/demo.py --output out/demo
@@ -23,6 +24,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: $(READY)
+	$(BIN)/python Testing/host/screenshots.py out/screenshots
 
 clean:
 	rm -rf $(VENV) build out .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -32,6 +32,7 @@ _PUBLIC = {
     "register_cine": "register",
     "register_pair": "register",
     "Refinement": "refine",
+    "generate_cine": "generate",
     "compensate": "transport",
     "propagate": "transport",
     "move_points": "transport",

@@ -10,7 +10,7 @@ from importlib import import_module
 from .errors import RegistrationError
 
 # command -> module with HELP, add_arguments(parser) and run(arguments) -> exit code; light to import
-COMMANDS = {"register": "command", "train": "training.command"}
+COMMANDS = {"register": "command", "generate": "generate_command", "train": "training.command"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

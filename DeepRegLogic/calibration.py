@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -15,20 +16,35 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns a model's covariance into one that holds what it says: ``scale C + floor I``, ``floor`` in mm^2."""
+    """What turns a model's covariance into one that holds what it says: ``scale C + floor I``.
+
+    Attributes
+    ----------
+    scale, floor : the floor in mm^2.
+    residual : the ``FrameQuality.error_after`` that 99 % of the synthetic frames stay below. A frame that fits worse is
+        unlike what the model was made for, and its covariance grows with the square of that.
+    """
 
     scale: float = 1.0
     floor: float = 0.0
+    residual: float = math.inf
 
     def __post_init__(self) -> None:
-        if not (self.scale >= 0 and self.floor >= 0 and self.scale + self.floor > 0):
-            raise InputError(f"A calibration needs a scale and a floor of 0 or more, not {self.scale}, {self.floor}.")
+        if not (min(self.scale, self.floor) >= 0 and self.scale + self.floor > 0 and self.residual > 0):
+            raise InputError(
+                f"A calibration needs a scale and a floor of 0 or more and a positive residual, not {self.scale}, "
+                f"{self.floor} and {self.residual}."
+            )
 
     def __call__(self, covariance: torch.Tensor) -> torch.Tensor:
         """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2."""
         ndim = covariance.shape[1]
         eye = torch.eye(ndim, device=covariance.device, dtype=covariance.dtype)
         return self.scale * covariance + self.floor * eye.view(1, ndim, ndim, *[1] * (covariance.ndim - 3))
+
+    def inflation(self, error_after: float) -> float:
+        """By how much the covariance of a frame grows that differs so much from the reference after registration."""
+        return max(1.0, error_after / self.residual) ** 2
 
 
 def fit(residual: torch.Tensor, covariance: torch.Tensor, level: float = 0.925) -> Calibration:

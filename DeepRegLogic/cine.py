@@ -115,6 +115,9 @@ class Motion:
     cyclic : whether the last frame is followed by the first.
     quality : one ``FrameQuality`` a frame.
     provenance : how the motion was made (model, weights, refinement, version, seconds); JSON-able values.
+    covariance : of the displacement's error, ``[T, ndim, ndim, *grid.shape]`` float32 in mm^2, along the array axes;
+        None where the model does not say how sure it is. Zero where nothing is estimated: at the reference frame, and
+        outside a region of interest.
 
     Raises
     ------
@@ -131,6 +134,7 @@ class Motion:
     cyclic: bool = False
     quality: tuple[FrameQuality, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
+    covariance: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.displacement)
@@ -141,6 +145,13 @@ class Motion:
                 raise InputError(f"The {name} has shape {values.shape} where {expected} was expected.")
             values.setflags(write=False)
             object.__setattr__(self, name, values)
+        if self.covariance is not None:
+            values = np.asarray(self.covariance, dtype=np.float32).view()
+            expected = (count, self.grid.ndim, self.grid.ndim, *self.grid.shape)
+            if values.shape != expected:
+                raise InputError(f"The covariance has shape {values.shape} where {expected} was expected.")
+            values.setflags(write=False)
+            object.__setattr__(self, "covariance", values)
         if not 0 <= self.reference < count:
             raise InputError(f"Reference frame {self.reference} is not one of the {count} frames.")
         if self.quality and len(self.quality) != count:

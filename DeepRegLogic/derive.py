@@ -23,6 +23,8 @@ class Derived:
     masks : ``[M, T, *spatial]`` uint8, the M masks carried to every frame.
     sizes : ``[M, T]`` size of every mask over time: mm^2 for a slice, ml for a stack.
     points : ``[T, P, 3]`` LPS mm, the P points where their tissue is in every frame.
+    uncertainty : ``[T, *spatial]`` float32, largest standard deviation of the displacement in mm, or None for motions
+        that do not say how sure they are.
     """
 
     compensated: np.ndarray
@@ -31,6 +33,7 @@ class Derived:
     masks: np.ndarray
     sizes: np.ndarray
     points: np.ndarray
+    uncertainty: np.ndarray | None = None
 
 
 def derive(
@@ -76,8 +79,13 @@ def derive(
         carried[number] = propagate(motion, (mask > 0).astype(np.uint8), nearest=True)
         sizes[number] = area_curve(carried[number], motion.grid).get(1, 0.0)
     reporter(0.95, "Following the points")
-    followed = np.stack([move_points(motion, points, t) for t in range(count)]) if len(points) else None
+    followed = np.zeros((count, len(points), 3))
+    if len(points):
+        followed[:] = [move_points(motion, points, t) for t in range(count)]
+    uncertainty = None
+    if motion.covariance is not None:
+        from .uncertainty import deviations
+
+        uncertainty = np.stack([deviations(covariance[None])[0, 0] for covariance in motion.covariance])
     reporter(1.0, "Done")
-    return Derived(
-        compensated, propagated, change, carried, sizes, np.zeros((count, 0, 3)) if followed is None else followed
-    )
+    return Derived(compensated, propagated, change, carried, sizes, followed, uncertainty)

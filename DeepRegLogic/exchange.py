@@ -6,7 +6,7 @@ values; ``unpack_*`` makes the value again. Needs numpy alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .derive import Derived
 from .errors import InputError
 from .grid import Grid
 
-_DERIVED = ("compensated", "propagated", "jacobian", "masks", "sizes", "points")
+_DERIVED = ("compensated", "propagated", "jacobian", "masks", "sizes", "points", "uncertainty")
 
 
 def pack_array(folder: Path, name: str, array: np.ndarray) -> str:
@@ -54,19 +54,19 @@ def unpack_array(folder: Path, name: str) -> np.ndarray:
 
 
 def pack_cine(folder: Path, name: str, cine: Cine) -> dict[str, object]:
-    return {**cine_header(cine), "frames": pack_array(folder, name, cine.frames)}
-
-
-def cine_header(cine: Cine) -> dict[str, object]:
-    """Everything of a packed cine but its ``frames``."""
     times = cine.times.tolist() if cine.time_unit else None
-    return {"grid": asdict(cine.grid), "times": times, "time_unit": cine.time_unit, "name": cine.name}
+    return {**cine_header(cine.grid, times, cine.name), "frames": pack_array(folder, name, cine.frames)}
+
+
+def cine_header(grid: Grid, times: Sequence[float] | None, name: str) -> dict[str, object]:
+    """Everything of a packed cine but its ``frames``; ``times`` in seconds, or None."""
+    return {"grid": asdict(grid), "times": times, "name": name}
 
 
 def unpack_cine(folder: Path, values: Mapping) -> Cine:
     times = None if values["times"] is None else np.array(values["times"])
     frames = unpack_array(folder, values["frames"])
-    return Cine(frames, Grid(**values["grid"]), times, values["time_unit"], values["name"])
+    return Cine(frames, Grid(**values["grid"]), times, name=values["name"])
 
 
 def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:
@@ -81,6 +81,7 @@ def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:
         "provenance": dict(motion.provenance),
         "displacement": pack_array(folder, "displacement", motion.displacement),
         "inverse": pack_array(folder, "inverse", motion.inverse),
+        "covariance": None if motion.covariance is None else pack_array(folder, "covariance", motion.covariance),
     }
 
 
@@ -93,13 +94,19 @@ def unpack_motion(folder: Path, values: Mapping) -> Motion:
             "quality": tuple(FrameQuality(**quality) for quality in values["quality"]),
             "displacement": unpack_array(folder, values["displacement"]),
             "inverse": unpack_array(folder, values["inverse"]),
+            "covariance": _unpack_optional(folder, values["covariance"]),
         }
     )
 
 
-def pack_derived(folder: Path, derived: Derived) -> dict[str, str]:
-    return {name: pack_array(folder, name, getattr(derived, name)) for name in _DERIVED}
+def pack_derived(folder: Path, derived: Derived) -> dict[str, str | None]:
+    arrays = {name: getattr(derived, name) for name in _DERIVED}
+    return {name: None if array is None else pack_array(folder, name, array) for name, array in arrays.items()}
 
 
 def unpack_derived(folder: Path, values: Mapping) -> Derived:
-    return Derived(**{name: unpack_array(folder, values[name]) for name in _DERIVED})
+    return Derived(**{name: _unpack_optional(folder, values[name]) for name in _DERIVED})
+
+
+def _unpack_optional(folder: Path, name: str | None) -> np.ndarray | None:
+    return None if name is None else unpack_array(folder, name)

@@ -12,6 +12,7 @@ from . import __version__, flow, prepare, transport, zoo
 from .cine import Cine, Motion
 from .device import choose_device
 from .errors import InputError
+from .io.outputs import as_type
 from .networks import DragNet
 from .progress import CancelToken, ProgressCallback, Reporter
 
@@ -56,7 +57,7 @@ def generate_cine(
     model : name or folder of a model that can generate.
     labels : whole numbers ``[H, W]`` drawn on the (first) frame.
     resample : "once" takes every image from the real frame by the composed displacement; "repeated" from the image
-        before, as the paper does, which blurs a little more at every step (for models of consecutive motion only).
+        before, as the paper does, which blurs a little more at every step.
     device, progress, cancel : as in ``register_cine``.
 
     Raises
@@ -72,38 +73,38 @@ def generate_cine(
     network = loaded.network
     if not isinstance(network, DragNet):
         raise InputError(f"The model '{loaded.card.name}' cannot generate; choose one like '{MODEL}'.")
-    if resample == "repeated" and network.mode == "reference":
-        raise InputError(f"'{loaded.card.name}' moves the real frame itself; resample once, or take another model.")
     grid = frame.grid
     images = prepare.scaled(frame, (slice(None),) * 2)
     spacing = grid.array_spacing
     working = [max(16, round((n - 1) * s / loaded.card.spacing) + 1) for n, s in zip(grid.shape, spacing, strict=True)]
     small = flow.resize_image(images, working).to(chosen)
     generator = torch.Generator(chosen).manual_seed(seed)
-    source = torch.from_numpy(frame.frames[0].astype(np.float32))[None, None]
     made: list[GeneratedCine] = []
     while len(made) < n_samples:
         count = min(_AT_ONCE, n_samples - len(made))
         part = reporter.part(len(made) / n_samples, (len(made) + count) / n_samples)
         part(0.0, f"Making cines, {len(made)} of {n_samples} done")
         steps = []
-        for step, (out, back) in enumerate(_imagine(network, small, count, n_frames, generator)):
+        for step, (out, back) in enumerate(imagine(network, small, count, n_frames, generator)):
             part(step / n_frames, f"Making cines, {len(made)} of {n_samples} done")
             steps.append((flow.resize(out, grid.shape).cpu(), flow.resize(back, grid.shape).cpu()))
         displacement, inverse = (torch.stack(fields, dim=1).numpy() for fields in zip(*steps, strict=True))
         for sample in range(count):
             name = f"{frame.name} sample {len(made) + 1}"
             motion = Motion(
-                grid=grid, reference=0, displacement=displacement[sample], inverse=inverse[sample], name=name, cyclic=True,
+                grid=grid, reference=0, displacement=displacement[sample], inverse=inverse[sample],
+                name=name, cyclic=True,
                 provenance={
                     "version": __version__, "model": loaded.card.name, "weights_sha256": loaded.card.sha256,
                     "seed": seed, "sample": len(made), "made_from": frame.name,
                 },
             )  # fmt: skip
-            pixels = _pixels(motion, source, resample)
+            pixels = (
+                transport.propagate(motion, frame.frames[0]) if resample == "once" else _step_by_step(frame, motion)
+            )
             made.append(
                 GeneratedCine(
-                    cine=Cine(_as_type(pixels, frame.frames.dtype), grid, name=name, suffix=frame.suffix),
+                    cine=Cine(as_type(pixels, frame.frames.dtype), grid, name=name, suffix=frame.suffix),
                     motion=motion,
                     labels=None if labels is None else transport.propagate(motion, np.asarray(labels), nearest=True),
                 )
@@ -112,10 +113,20 @@ def generate_cine(
     return tuple(made)
 
 
-def _check(
-    frame: Cine, n_frames: int, n_samples: int, seed: int, labels: np.ndarray | None, resample: str
-) -> None:
-    for value, least, what in ((n_samples, 1, "number of samples"), (n_frames, 2, "number of frames"), (seed, 0, "seed")):
+def _step_by_step(frame: Cine, motion: Motion) -> np.ndarray:
+    """Every image made from the one before, as the paper does: ``[T, H, W]``."""
+    images = [torch.from_numpy(frame.frames[0].astype(np.float32))[None, None]]
+    out, back = (torch.from_numpy(np.array(fields)) for fields in (motion.displacement, motion.inverse))
+    for t in range(1, len(motion)):
+        # from frame t to the real one, and from there to frame t - 1
+        step = flow.compose(out[t - 1 : t], back[t : t + 1])
+        images.append(flow.warp(images[-1], step))
+    return torch.cat(images)[:, 0].numpy()
+
+
+def _check(frame: Cine, n_frames: int, n_samples: int, seed: int, labels: np.ndarray | None, resample: str) -> None:
+    numbers = ((n_samples, 1, "number of samples"), (n_frames, 2, "number of frames"), (seed, 0, "seed"))
+    for value, least, what in numbers:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(f"The {what} must be a whole number of {least} or more, not {value!r}.")
     if len(frame) >= n_frames:
@@ -124,18 +135,27 @@ def _check(
         raise InputError(f'Images are resampled "once" or "repeated", not {resample!r}.')
     if frame.grid.ndim != 2:
         raise InputError(f"'{frame.name}' is a volume; cines are made from a single slice.")
-    prepare.check_image(frame)
+    _check_image(frame)
     if labels is not None and np.shape(labels) != frame.grid.shape:
         raise InputError(
-            f"The label map has shape {np.shape(labels)}, but '{frame.name}' has {frame.grid.shape}; draw it on that frame."
+            f"The label map has shape {np.shape(labels)}, but '{frame.name}' has {frame.grid.shape}; "
+            "draw it on that frame."
         )
+
+
+def _check_image(frame: Cine) -> None:
+    if min(frame.grid.shape) < prepare.SMALLEST:
+        raise InputError(f"'{frame.name}' is too small; at least {prepare.SMALLEST} x {prepare.SMALLEST} are needed.")
+    for t, image in enumerate(frame.frames):
+        if image.min() == image.max():
+            raise InputError(f"Frame {t} of '{frame.name}' is constant; there is no anatomy to move.")
 
 
 @torch.inference_mode()
 def imagine(
     network: DragNet, images: torch.Tensor, count: int, n_frames: int, generator: torch.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Displacement and inverse ``[count, 2, H, W]`` in pixels of frame 0, 1, ... ``n_frames - 1``, for ``count`` samples.
+    """Displacement and inverse ``[count, 2, H, W]`` in pixels of the frames 0 to ``n_frames - 1`` of ``count`` samples.
 
     ``images`` ``[k, 1, H, W]`` are the real frames, scaled to [0, 1].
     """
@@ -143,16 +163,23 @@ def imagine(
     zero = images.new_zeros(count, 2, *size)
     yield zero, zero
     first = images[:1].expand(count, -1, -1, -1)
-    observed = [[part.expand(count, -1, -1, -1) for part in network.encode(network.fit(image[None]))] for image in images]
+    fitted = network.fit(images)
+    features = network.encode(fitted)
+    sources = [max(t - 1, 0) if network.mode == "consecutive" else 0 for t in range(len(images))]
+    evidence = network.evidence(fitted, fitted[sources], features[-1])
+
+    def observed(t: int) -> list[torch.Tensor]:
+        return [part[t : t + 1].expand(count, -1, -1, -1) for part in features]
+
     phases = images.new_tensor([t / n_frames for t in range(n_frames + 1)])[:, None].expand(-1, count)
-    moving, back, noise = observed[0], zero, None
+    moving, back, noise = observed(0), zero, None
     cells = network.cells(moving[-1])
-    state = network.begin(moving[-1], phases[1])
+    state = network.begin(moving[-1], evidence[:1].expand(count, -1, -1, -1), phases[1])
+    like = network.infer(state, evidence[:1].expand(count, -1, -1, -1)).mean
     for t in range(1, n_frames):
         if t < len(images):
-            z = network.infer(state, observed[t][-1], moving[-1]).mean
+            z = network.infer(state, evidence[t : t + 1].expand(count, -1, -1, -1)).mean
         else:
-            like = network.infer(state, moving[-1], moving[-1]).mean if noise is None else noise
             fresh = torch.randn(like.shape, generator=generator, device=like.device)
             noise = fresh if noise is None else _COHERENCE * noise + (1 - _COHERENCE**2) ** 0.5 * fresh
             prior = network.prior(state, like)
@@ -165,7 +192,7 @@ def imagine(
             back = motion.mean if network.mode == "reference" else flow.compose(back, motion.mean)
             out = flow.invert(back)[0]
         yield out, back
-        features = observed[t] if t < len(images) else network.encode(network.fit(flow.warp(first, back)))
-        state = network.remember(state, latents, features[-1], phases[t + 1])
+        made = observed(t) if t < len(images) else network.encode(network.fit(flow.warp(first, back)))
+        state = network.remember(state, latents, made[-1], phases[t + 1])
         if network.mode == "consecutive":
-            moving = features
+            moving = made

@@ -32,6 +32,8 @@ def local_correlation(
     a, b = a - a.mean(axes, keepdim=True), b - b.mean(axes, keepdim=True)
     means = torch.cat([a, b, a * a, b * b, a * b], dim=1)
     for axis, width in enumerate([window] * ndim if isinstance(window, int) else window):
+        if ndim == 3:  # where torch takes no window longer than the axis
+            width = min(width, a.shape[axis + 2] - 1 + a.shape[axis + 2] % 2)
         kernel = [width if i == axis else 1 for i in range(ndim)]
         padding = [k // 2 for k in kernel]
         means = _MEAN[ndim](means, kernel, stride=1, padding=padding, count_include_pad=False)

@@ -140,6 +140,8 @@ def register_cine(
         },
     )
     motion = replace(motion, quality=measure.frame_quality(cine, motion))
+    if covariance is not None:
+        motion = _widened(motion, calibration)
     reporter(1.0, "Done")
     return replace(motion, provenance={**motion.provenance, "seconds": round(time.perf_counter() - started, 3)})
 
@@ -178,6 +180,8 @@ def _predict(
     """
     text = f"Predicting motion with {model.card.title}"
     reporter(0.0, text)
+    if model.card.task != "cine":
+        raise InputError(f"The model '{model.card.name}' is for generating cines; choose another to register with.")
     slices = model.card.ndim == 2 and images.ndim == 5
     if model.card.ndim == 3 and images.ndim == 4:
         raise InputError(f"The model '{model.card.name}' needs volumes, but this is a single slice; choose another.")
@@ -266,3 +270,11 @@ def _spread(
         calibrated = calibration(uncertainty.to_mm2(carried, cine.grid))
         out[(frame, slice(None), slice(None), *box)] = calibrated[0].cpu().numpy()
     return out
+
+
+def _widened(motion: Motion, calibration: Calibration) -> Motion:
+    """The motion with wider covariances at frames that fit worse than synthetic ones do, which are named."""
+    factors = np.array([calibration.inflation(quality.error_after) for quality in motion.quality], np.float32)
+    unlike = [int(t) for t in np.flatnonzero(factors > 1)]
+    wider = motion.covariance * factors.reshape(-1, *[1] * (motion.covariance.ndim - 1))
+    return replace(motion, covariance=wider, provenance={**motion.provenance, "unlike_training": unlike})

@@ -1,7 +1,7 @@
 """How sure a motion is: covariances through exponentials, compositions and inverses, and what is read off them.
 
 A covariance is ``[N, ndim, ndim, *spatial]`` beside a field ``[N, ndim, *spatial]``: at every voxel the second moments
-of the field's error, along the array axes. Inside the tensors' functions it is in voxels squared; a ``Motion`` has mm^2.
+of the field's error, along the array axes. Functions of tensors have it in voxels squared, a ``Motion`` in mm^2.
 Everything that carries a covariance on does so to first order, for errors that are alike over distances of the order of
 the displacement.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from . import flow
+from .cine import Motion
 from .errors import InputError
 from .grid import Grid
 
@@ -105,6 +106,47 @@ def sampled(draw: Callable[[int], torch.Tensor], draws: int) -> tuple[torch.Tens
     return total(torch.stack([draw(k) for k in range(draws)]))
 
 
+def turned(network: torch.nn.Module, reference: torch.Tensor, frames: torch.Tensor) -> Callable[[int], torch.Tensor]:
+    """Draws 0 to 7 for ``sampled``: the displacements ``[T, 2, H, W]`` of one cine that was turned and mirrored.
+
+    For any 2D cine network, with one cine's ``reference`` ``[1, 1, H, W]`` and ``frames`` ``[1, T, 1, H, W]``.
+    """
+
+    def draw(k: int) -> torch.Tensor:
+        images = (torch.rot90(image, k % 4, (-2, -1)) for image in (reference, frames))
+        velocity = network(*(image.flip(-1) if k >= 4 else image for image in images))[0]
+        rows, columns = (velocity.flip(-1) if k >= 4 else velocity).unbind(1)
+        field = torch.stack([rows, -columns if k >= 4 else columns], dim=1)
+        for _ in range(k % 4):
+            rows, columns = torch.rot90(field, -1, (-2, -1)).unbind(1)
+            field = torch.stack([columns, -rows], dim=1)
+        return flow.exp(field)
+
+    return draw
+
+
+def dropout(
+    network: torch.nn.Module, reference: torch.Tensor, frames: torch.Tensor, rate: float = 0.1, seed: int = 0
+) -> Callable[[int], torch.Tensor]:
+    """Draws for ``sampled``: displacements with channels before the last layer dropped at random (Gal 2016)."""
+
+    def draw(k: int) -> torch.Tensor:
+        generator = torch.Generator(reference.device).manual_seed(seed + k)
+
+        def drop(_: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            (x,) = inputs
+            kept = torch.rand(1, x.shape[1], 1, 1, generator=generator, device=x.device) >= rate
+            return (x * kept / (1 - rate),)
+
+        hook = network.head.register_forward_pre_hook(drop)
+        try:
+            return flow.exp(network(reference, frames)[0])
+        finally:
+            hook.remove()
+
+    return draw
+
+
 def velocity_posterior(
     network: torch.nn.Module, reference: torch.Tensor, frames: torch.Tensor, draws: int = 0, seed: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -162,6 +204,32 @@ def entropy(covariance: np.ndarray, exact: bool = False) -> np.ndarray:
     sign, log_determinant = np.linalg.slogdet(np.moveaxis(covariance, (1, 2), (-2, -1)))
     value = 0.5 * (ndim * math.log(2 * math.pi) + np.where(sign > 0, log_determinant, -np.inf))
     return (value + (ndim / 2 if exact else 0)).astype(np.float32)
+
+
+def of_points(motion: Motion, points: np.ndarray) -> np.ndarray:
+    """Covariance of followed points ``[T, P, 3, 3]`` in LPS mm^2: where the point of the reference is in every frame.
+
+    ``points`` ``[P, 3]`` in LPS mm lie on the reference frame. A slice has no variance through its plane.
+
+    Raises
+    ------
+    InputError : the motion does not say how sure it is, or the points are not ``[P, 3]``.
+    """
+    if motion.covariance is None:
+        raise InputError(f"The motion of '{motion.name}' has no uncertainty; register with a probabilistic model.")
+    points = np.asarray(points, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"Points need shape [P, 3] in mm, not {points.shape}.")
+    ndim = motion.grid.ndim
+    where = 2 * motion.grid.mm_to_voxel(points) / np.maximum(np.array(motion.grid.shape) - 1, 1) - 1
+    packed = _pack(torch.from_numpy(np.array(motion.covariance)))
+    places = torch.from_numpy(where[:, ::-1].astype(np.float32).copy()).view(1, -1, *[1] * (ndim - 1), ndim)
+    sampled = torch.nn.functional.grid_sample(
+        packed, places.expand(len(packed), *places.shape[1:]), padding_mode="border", align_corners=True
+    )
+    covariance = _unpack(sampled.flatten(2)).permute(0, 3, 1, 2).double().numpy()
+    axes = motion.grid.vector_matrix / np.asarray(motion.grid.array_spacing)
+    return axes @ covariance @ axes.T
 
 
 def mahalanobis(residual: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:

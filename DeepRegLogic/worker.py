@@ -204,6 +204,14 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def _return_memory() -> None:
+    """What was kept for speed goes back to the system between requests, where the C library can do it (glibc)."""
+    with suppress(Exception):
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _load_packages(send: _Channel) -> bool:
     """Import what registration needs, and say what is there or what is missing."""
     missing = [name for name in PACKAGES_OF_SOME_MODELS if importlib.util.find_spec(name) is None]
@@ -308,6 +316,7 @@ def main(arguments: list[str] | None = None) -> int:
             except queue.Empty:
                 return 0
             _serve(request, inbox.token(request["id"]), send)
+            _return_memory()
             inbox.forget(request["id"])
     finally:
         shutil.rmtree(options.scratch, ignore_errors=True)

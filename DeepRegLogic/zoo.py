@@ -37,12 +37,14 @@ class Card:
     network, arguments : key of ``networks.NETWORKS`` and the arguments of its class.
     ndim : 2 or 3 spatial axes.
     spacing : the voxel size in mm that it was trained at; images are resampled to it.
-    task : "cine".
+    task : "cine" (registration; probabilistic networks generate, too), or "generate" alone.
     training : how it was made: data, seed, steps, commit.
     results : what was measured of it.
     licence : of the weights.
     sha256 : of the weights file.
     order : place in lists; the lowest is the best default.
+    calibration : of a probabilistic model, on synthetic cines: "predicted" and "refined" to the values of
+        ``calibration.Calibration``.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Card:
     licence: str = "Apache-2.0"
     sha256: str = ""
     order: int = 100
+    calibration: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,8 @@ def read_card(folder: str | Path) -> Card:
         raise ModelError(f"The model card '{path}' cannot be read ({error}); install the model again.") from error
     if not isinstance(values, dict):
         raise ModelError(f"The model card '{path}' is not a JSON object; install the model again.")
-    kinds = {"arguments": dict, "training": dict, "results": dict, "ndim": int, "order": int, "spacing": (int, float)}
+    kinds = dict.fromkeys(("arguments", "training", "results", "calibration"), dict)
+    kinds |= {"ndim": int, "order": int, "spacing": (int, float)}
     known = {f.name for f in fields(Card)}
     unknown = sorted(set(values) - known)
     missing = sorted({"name", "title", "summary", "network", "arguments", "ndim", "spacing", "sha256"} - set(values))

@@ -11,11 +11,13 @@ from ..cine import Cine, Motion
 from ..errors import InputError
 from ..measure import jacobian
 from ..progress import CancelToken, ProgressCallback, Reporter
+from ..uncertainty import deviations, entropy
 from .atomic import whole_folder
 from .fields import FIELD_SUFFIXES, write_field
 from .names import PICTURES, safe_name
 from .write import write_cine
 
+_LEAST_ENTROPY = -20.0
 _KEPT = (".seq.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 
 
@@ -56,8 +58,10 @@ def write_motion(
     In ``folder``: ``fields/displacement_000`` ... and ``fields/inverse_000`` ... (one each way and frame, see
     ``write_field``), and, named after the cine, ``_compensated`` (every frame brought onto the reference),
     ``_propagated`` (the reference carried to every frame), ``_jacobian`` (local area or volume relative to the
-    reference) and, with ``labels``, ``_labels`` (carried to every frame). Images have the cine's format, geometry,
-    times and pixel type; integers are rounded and clipped. All is written, or nothing.
+    reference) and, with ``labels``, ``_labels`` (carried to every frame); of a motion that says how sure it is also
+    ``_deviation`` (the largest standard deviation in mm) and ``_entropy`` (eq. 21 of Zakeri et al. 2023, of the
+    covariance in mm^2, -20 where the displacement is zero by definition), on the reference frame. Images have the
+    cine's format, geometry, times and pixel type; integers are rounded and clipped. All is written, or nothing.
 
     Parameters
     ----------
@@ -116,4 +120,8 @@ def _images(motion: Motion, cine: Cine, labels: np.ndarray | None) -> dict[str, 
         if np.asarray(labels).dtype.kind not in "bui":
             raise InputError("Labels need to be whole numbers.")
         images["labels"] = transport.propagate(motion, np.asarray(labels), nearest=True)
+    if motion.covariance is not None:
+        images["deviation"] = deviations(motion.covariance)[:, 0]
+        # where the displacement is zero by definition, the entropy is minus infinity: no file has that
+        images["entropy"] = np.maximum(entropy(motion.covariance), _LEAST_ENTROPY)
     return images

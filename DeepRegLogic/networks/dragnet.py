@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,198 +17,22 @@ from torch import nn
 
 from .. import flow
 from .base import SLOPE
-
-State = list[tuple[torch.Tensor, torch.Tensor]]
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """Independent normal distributions: ``mean`` and ``log_variance`` of one shape."""
-
-    mean: torch.Tensor
-    log_variance: torch.Tensor
-
-    def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
-        """One draw, differentiable in mean and variance."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
-        return self.mean + (0.5 * self.log_variance).exp() * noise
-
-
-@dataclass(frozen=True)
-class MotionGaussian:
-    """Normal distribution of a field at every pixel, with covariance ``variance I + factor factor^T`` (eq. 20).
-
-    Attributes
-    ----------
-    mean : ``[..., ndim, *spatial]`` in pixels.
-    log_variance : ``[..., 1, *spatial]``, logarithm of pixels squared.
-    factor : ``[..., ndim, *spatial]`` in pixels; its sign is free, so that the long axis may point anywhere.
-    """
-
-    mean: torch.Tensor
-    log_variance: torch.Tensor
-    factor: torch.Tensor
-
-    def covariance(self) -> torch.Tensor:
-        """``[..., ndim, ndim, *spatial]`` in pixels squared."""
-        axis = self.mean.ndim - 3
-        outer = self.factor.unsqueeze(axis + 1) * self.factor.unsqueeze(axis)
-        eye = torch.eye(self.mean.shape[axis], device=outer.device).view(*outer.shape[axis : axis + 2], 1, 1)
-        return outer + self.log_variance.exp().unsqueeze(axis) * eye
-
-    def sample(self, generator: torch.Generator | None = None, correlation: float = 0.0) -> torch.Tensor:
-        """One draw ``mean + sqrt(variance) e1 + factor e2``, whose covariance at a pixel is exactly ``covariance()``.
-
-        ``correlation`` is the standard deviation in pixels of a Gaussian that makes the noise smooth over space (its
-        variance stays 1 in the interior and at the border); 0 draws every pixel on its own, as in the paper.
-        """
-        shape = (*self.mean.shape[:-3], self.mean.shape[-3] + 1, *self.mean.shape[-2:])
-        noise = torch.randn(shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
-        if correlation > 0:
-            noise = _smooth_noise(noise, correlation)
-        return self.mean + (0.5 * self.log_variance).exp() * noise[..., :-1, :, :] + self.factor * noise[..., -1:, :, :]
-
-
-def _smooth_noise(noise: torch.Tensor, sigma: float) -> torch.Tensor:
-    """White noise made smooth, its variance at every pixel brought back to 1."""
-    height, width = noise.shape[-2:]
-    rows, columns = (
-        flow.smooth(torch.eye(n, device=noise.device, dtype=noise.dtype)[None, None], (0.0, sigma))[0, 0]
-        for n in (height, width)
-    )  # column k of each is the kernel of pixel k
-    rows, columns = rows / rows.norm(dim=0), columns / columns.norm(dim=0)
-    return rows.T @ noise @ columns
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """What the network infers from a cine: for T fields, the motion and the latents with their prior ``[N, T, d]``."""
-
-    motion: MotionGaussian
-    latent: Gaussian
-    prior: Gaussian
-
-
-def _down(channels_in: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels, 3, padding=1),
-        nn.LeakyReLU(SLOPE),
-        nn.Conv2d(channels, channels, 3, stride=2, padding=1),
-        nn.LeakyReLU(SLOPE),
-    )
-
-
-def _up(channels_in: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(channels_in, channels_in, 4, stride=2, padding=1),
-        nn.LeakyReLU(SLOPE),
-        nn.ConvTranspose2d(channels_in, channels, 3, padding=1),
-        nn.LeakyReLU(SLOPE),
-    )
-
-
-class DenseLatent(nn.Module):
-    """Features to the distribution of a latent vector, through fully connected layers: for one image size."""
-
-    def __init__(self, channels_in: int, channels: int, cells: int, latent: int) -> None:
-        super().__init__()
-        self.down = _down(channels_in, channels)
-        self.mean = nn.Linear(channels * cells, latent)
-        self.log_variance = nn.Linear(channels * cells, latent)
-
-    def forward(self, features: torch.Tensor) -> Gaussian:
-        x = self.down(features).flatten(1)
-        return Gaussian(self.mean(x).float(), self.log_variance(x).float())
-
-
-class SpatialLatent(nn.Module):
-    """Features to the distribution of a latent that has ``local`` numbers a cell and ``shared`` ones for all cells."""
-
-    def __init__(self, channels_in: int, channels: int, local: int, shared: int) -> None:
-        super().__init__()
-        self.down = _down(channels_in, channels)
-        self.deeper = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE))
-        self.local = nn.Conv2d(channels, 2 * local, 3, padding=1)
-        self.shared = nn.Linear(2 * channels, 2 * shared)
-        with torch.no_grad():  # little noise at first, for what the means tell to be heard
-            self.local.bias[local:] = -6.0
-            self.shared.bias[shared:] = -6.0
-
-    def forward(self, features: torch.Tensor) -> Gaussian:
-        x = self.down(features)
-        x = x + self.deeper(x)
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
-        local, shared = self.local(x).float().chunk(2, dim=1), self.shared(pooled).float().chunk(2, dim=1)
-        mean, log_variance = (torch.cat([a.flatten(1), b], dim=1) for a, b in zip(local, shared, strict=True))
-        return Gaussian(mean, log_variance.clamp(-8, 4))
-
-
-class DenseFeatures(nn.Module):
-    """A latent vector to features at a quarter of the resolution, through a fully connected layer."""
-
-    def __init__(self, latent: int, channels: int, size: tuple[int, int], channels_out: int) -> None:
-        super().__init__()
-        self.size = (channels, *size)
-        self.dense = nn.Linear(latent, channels * size[0] * size[1])
-        self.up = _up(channels, channels_out)
-
-    def forward(self, latent: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
-        return self.up(F.leaky_relu(self.dense(latent), SLOPE).unflatten(1, self.size))
-
-
-class SpatialFeatures(nn.Module):
-    """A latent of ``SpatialLatent`` to features at a quarter of the resolution."""
-
-    def __init__(self, local: int, shared: int, channels: int) -> None:
-        super().__init__()
-        self.local, self.shared = local, shared
-        self.mix = nn.Sequential(nn.Conv2d(local + shared, channels, 3, padding=1), nn.LeakyReLU(SLOPE))
-        self.up = _up(channels, channels)
-
-    def forward(self, latent: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
-        local, shared = latent.split([latent.shape[1] - self.shared, self.shared], dim=1)
-        shared = shared[:, :, None, None].expand(-1, -1, *cells)
-        return self.up(self.mix(torch.cat([local.unflatten(1, (self.local, *cells)), shared], dim=1)))
-
-
-class ConvLSTM(nn.Module):
-    """Layers of the convolutional LSTM of Shi et al. 2015, without peepholes; the top hidden state is the output."""
-
-    def __init__(self, channels_in: int, hidden: Sequence[int]) -> None:
-        super().__init__()
-        self.hidden = tuple(hidden)
-        widths = (channels_in, *hidden)
-        self.gates = nn.ModuleList(nn.Conv2d(a + b, 4 * b, 3, padding=1) for a, b in zip(widths, hidden, strict=False))
-
-    def zeros(self, like: torch.Tensor) -> State:
-        """The state before the first frame, for features ``like`` ``[N, C, h, w]``."""
-        return [
-            (z, z) for z in (like.new_zeros(len(like), n, *like.shape[2:], dtype=torch.float32) for n in self.hidden)
-        ]
-
-    def forward(self, x: torch.Tensor, state: State) -> State:
-        after = []
-        for gates, (hidden, cell) in zip(self.gates, state, strict=True):
-            i, f, o, g = gates(torch.cat([x, hidden.to(x.dtype)], dim=1)).float().chunk(4, dim=1)
-            cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-            x = o.sigmoid() * cell.tanh()
-            after.append((x, cell))
-        return after
-
-
-class MotionHead(nn.Module):
-    """Features to the distribution of a field at every pixel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.mean = nn.Conv2d(channels, 2, 3, padding=1)
-        self.log_variance = nn.Conv2d(channels, 1, 3, padding=1)
-        self.factor = nn.Conv2d(channels, 2, 3, padding=1)
-
-    def forward(self, features: torch.Tensor) -> MotionGaussian:
-        with torch.autocast(features.device.type, enabled=False):
-            x = features.float()
-            return MotionGaussian(self.mean(x), self.log_variance(x).clamp(-12, 6), self.factor(x))
+from .probabilistic import (
+    ConvLSTM,
+    DenseFeatures,
+    DenseLatent,
+    Gaussian,
+    MotionGaussian,
+    MotionHead,
+    Posterior,
+    SpatialFeatures,
+    SpatialLatent,
+    State,
+    down,
+    layer,
+    stack,
+    up,
+)
 
 
 class DragNet(nn.Module):
@@ -242,10 +65,10 @@ class DragNet(nn.Module):
 
     def _build(self) -> None:
         size = self.cells_per_axis
-        self.image_features = nn.Sequential(_down(1, 32), _down(32, 32))
+        self.image_features = nn.Sequential(down(1, 32), down(32, 32))
         self.posterior_latent = DenseLatent(32 + (16 if self.recurrent else 0), 16, size * size, 64)
         self.latent_features = DenseFeatures(64, 16, (size, size), 32)
-        self.motion = nn.Sequential(_up(64, 32), _up(32, 32))
+        self.motion = nn.Sequential(up(64, 32), up(32, 32))
         self.head = MotionHead(32)
         if self.recurrent:
             self.prior_latent = DenseLatent(16, 4, size * size, 64)
@@ -262,6 +85,7 @@ class DragNet(nn.Module):
         phase: torch.Tensor | None = None,
         draw: bool = False,
         generator: torch.Generator | None = None,
+        foresee: bool = False,
     ) -> Posterior:
         """The distribution of the motion of a cine.
 
@@ -272,6 +96,7 @@ class DragNet(nn.Module):
         phase : where the images are in the cycle, ``[N, T + 1]`` from 0 to 1, the first frame's first; None for
             unknown. The published network takes no notice of it.
         draw : whether the latents are drawn from their posterior, or its means taken.
+        foresee : whether to give ``Posterior.foreseen``, too.
 
         Returns
         -------
@@ -289,24 +114,32 @@ class DragNet(nn.Module):
             )
         images = self.fit(torch.cat([reference[:, None], frames], dim=1).flatten(0, 1))
         features = [part.unflatten(0, (len(reference), -1)) for part in self.encode(images)]
-        coarse = features[-1]
+        images = images.unflatten(0, (len(reference), -1))
         count = frames.shape[1]
         if self.mode == "reference":
             moving, order = [0] * count, range(1, count + 1)
         else:
             moving, order = list(range(count + 1)), [*range(1, count + 1), 0]
-        steps = self._recurrence(coarse, moving, order, phase, draw, generator)
+        steps = self._recurrence(images, features[-1], moving, order, phase, draw, generator)
         latents = torch.stack([step[2] for step in steps], dim=1).flatten(0, 1)
-        motion = self.decode(latents, [part[:, moving].flatten(0, 1) for part in features], size)
+        moved = [part[:, moving].flatten(0, 1) for part in features]
+        motion = self.decode(latents, moved, size)
+        prior = stack([step[1] for step in steps])
         shape = (len(reference), len(steps))
+        foreseen = None
+        if foresee:
+            latents = self.latent_features(prior.mean.flatten(0, 1), self.cells(features[-1]))
+            foreseen = self.decode(latents, moved, size).mean.unflatten(0, shape)
         return Posterior(
             motion=MotionGaussian(*(field.unflatten(0, shape) for field in vars(motion).values())),
-            latent=_stack([step[0] for step in steps]),
-            prior=_stack([step[1] for step in steps]),
+            latent=stack([step[0] for step in steps]),
+            prior=prior,
+            foreseen=foreseen,
         )
 
     def _recurrence(
         self,
+        images: torch.Tensor,
         features: torch.Tensor,
         moving: Sequence[int],
         order: Sequence[int],
@@ -315,10 +148,16 @@ class DragNet(nn.Module):
         generator: torch.Generator | None,
     ) -> list[tuple[Gaussian, Gaussian, torch.Tensor]]:
         """Posterior and prior of z and its features, for every field; the first frame only warms the memory up."""
-        state = self.begin(features[:, 0], None if phase is None else phase[:, order[0]])
+        # the first frame with itself, then every frame with the one that moves onto it
+        targets, sources = [0, *order], [0, *moving]
+        evidence = self.evidence(
+            images[:, targets].flatten(0, 1), images[:, sources].flatten(0, 1), features[:, targets].flatten(0, 1)
+        )
+        evidence = evidence.unflatten(0, (len(images), -1))
+        state = self.begin(features[:, 0], evidence[:, 0], None if phase is None else phase[:, order[0]])
         steps = []
-        for step, (source, target) in enumerate(zip(moving, order, strict=True)):
-            latent = self.infer(state, features[:, target], features[:, source])
+        for step, target in enumerate(order):
+            latent = self.infer(state, evidence[:, step + 1])
             z = latent.sample(generator) if draw else latent.mean
             latents = self.latent_features(z, self.cells(features))
             steps.append((latent, self.prior(state, latent.mean), latents))
@@ -350,15 +189,19 @@ class DragNet(nn.Module):
         """Rows and columns of the latent's cells for features at a quarter of the resolution."""
         return features.shape[-2] // 2, features.shape[-1] // 2
 
-    def begin(self, first: torch.Tensor, phase: torch.Tensor | None = None) -> State:
-        """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N]`` is that of the next frame."""
-        state = self.memory.zeros(first) if self.recurrent else []
-        latents = self.latent_features(self.infer(state, first, first).mean, self.cells(first))
-        return self.remember(state, latents, first, phase)
+    def evidence(self, fixed: torch.Tensor, moving: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """What the posterior of z sees of a frame: from images that ``fit`` made fit, and the fixed one's features."""
+        return features
 
-    def infer(self, state: State, fixed: torch.Tensor, moving: torch.Tensor) -> Gaussian:
-        """Posterior of z given the memory and the features of the frame (eq. 6)."""
-        return self.posterior_latent(torch.cat([fixed, *(s[0].to(fixed.dtype) for s in state[-1:])], dim=1))
+    def begin(self, features: torch.Tensor, evidence: torch.Tensor, phase: torch.Tensor | None = None) -> State:
+        """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N]`` is that of the next frame."""
+        state = self.memory.zeros(features) if self.recurrent else []
+        latents = self.latent_features(self.infer(state, evidence).mean, self.cells(features))
+        return self.remember(state, latents, features, phase)
+
+    def infer(self, state: State, evidence: torch.Tensor) -> Gaussian:
+        """Posterior of z given the memory and the frame (eq. 6)."""
+        return self.posterior_latent(torch.cat([evidence, *(s[0].to(evidence.dtype) for s in state[-1:])], dim=1))
 
     def prior(self, state: State, like: torch.Tensor) -> Gaussian:
         """Prior of z given the memory (eq. 3); ``like`` ``[N, d]`` gives its shape where there is no memory."""
@@ -379,8 +222,8 @@ class DragNetFlow(DragNet):
     What differs from the published network: the motion is a stationary velocity ``v`` with a covariance, relative to
     the first frame (``flow.exp(v)`` resamples a frame onto the first one, ``flow.exp(-v)`` the first onto it); it has
     half the resolution of the images; the latent has a few numbers for every cell of 8 x 8 pixels and a few for the
-    whole image, in place of fully connected layers; the posterior of z sees the moving image's features, too, and the
-    memory where in the cycle the next frame is, where that is known.
+    whole image, in place of fully connected layers; the posterior of z sees the moving image beside the fixed one, and
+    the memory where in the cycle the next frame is, where that is known.
 
     Parameters
     ----------
@@ -400,17 +243,31 @@ class DragNetFlow(DragNet):
         super().__init__(ndim, "reference", recurrent)
 
     def _build(self) -> None:
-        self.fine_features, self.coarse_features = _down(1, 32), _down(32, 32)
-        self.posterior_latent = SpatialLatent(64 + (32 if self.recurrent else 0), self.width, self.local, self.shared)
+        self.fine_features, self.coarse_features = down(1, 32, norm=True), down(32, 32, norm=True)
+        self.pair_features = nn.Sequential(down(2, 32, norm=True), down(32, 32, norm=True))
+        self.posterior_latent = SpatialLatent(32 + (32 if self.recurrent else 0), self.width, self.local, self.shared)
         self.latent_features = SpatialFeatures(self.local, self.shared, 32)
-        self.motion = _up(64, 32)
-        self.finish = nn.Sequential(nn.Conv2d(64, 32, 3, padding=1), nn.LeakyReLU(SLOPE))
+        self.motion = up(64, 32, norm=True)
+        self.finish = nn.Sequential(*layer(nn.Conv2d(64, 32, 3, padding=1), norm=True))
         self.head = MotionHead(32)
-        nn.init.normal_(self.head.mean.weight, std=1e-3)
-        nn.init.zeros_(self.head.mean.bias)
         if self.recurrent:
             self.prior_latent = SpatialLatent(32, self.width, self.local, self.shared)
             self.memory = ConvLSTM(64 + 2, (32, 32))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """First weights: variance-preserving layers (He et al. 2015), hardly any motion, latents that can be heard."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
+                nn.init.zeros_(module.bias)
+        for last in (self.head.mean, self.head.log_variance, self.head.factor):
+            nn.init.normal_(last.weight, std=1e-3)
+        for module in self.modules():
+            if isinstance(module, SpatialLatent):
+                for last in (module.local, module.shared):
+                    last.weight.data.mul_(0.3)
+                    nn.init.constant_(last.bias[len(last.bias) // 2 :], -3.0)
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         rows, columns = (-n % self.multiple for n in images.shape[2:])
@@ -427,8 +284,8 @@ class DragNetFlow(DragNet):
         whole = [F.interpolate(field, scale_factor=2, mode="bilinear") for field in vars(motion).values()]
         return MotionGaussian(*(field[..., : size[0], : size[1]] for field in whole))
 
-    def infer(self, state: State, fixed: torch.Tensor, moving: torch.Tensor) -> Gaussian:
-        return super().infer(state, torch.cat([fixed, moving], dim=1), moving)
+    def evidence(self, fixed: torch.Tensor, moving: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return self.pair_features(torch.cat([moving, fixed], dim=1))
 
     def remember(
         self, state: State, latents: torch.Tensor, frame: torch.Tensor, phase: torch.Tensor | None = None
@@ -443,9 +300,3 @@ class DragNetFlow(DragNet):
             clock = torch.stack([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0).to(frame.dtype)
         clock = clock[:, :, None, None].expand(-1, -1, *frame.shape[2:])
         return self.memory(torch.cat([latents.to(frame.dtype), frame, clock], dim=1), state)
-
-
-def _stack(steps: list[Gaussian]) -> Gaussian:
-    return Gaussian(
-        torch.stack([step.mean for step in steps], dim=1), torch.stack([step.log_variance for step in steps], dim=1)
-    )

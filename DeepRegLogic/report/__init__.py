@@ -14,8 +14,8 @@ __all__ = ["Results", "write_figures"]
 def write_figures(folder: Path, results: Results, report: Reporter | None = None) -> list[Path]:
     """Write every figure of ``results`` into ``folder``, which exists, and return the files.
 
-    ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, ``jacobian.png`` and
-    ``motion.gif``.
+    ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, ``jacobian.png``,
+    ``uncertainty.png`` for a motion that says how sure it is, and ``motion.gif``.
 
     Raises
     ------
@@ -30,9 +30,11 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
         "curves.png": figures.curves,
         "jacobian.png": figures.jacobian,
     }
+    if results.deviation is not None:
+        drawings["uncertainty.png"] = figures.deviation
     files = []
     for number, (name, draw) in enumerate(drawings.items()):
-        report(0.1 * number, f"Drawing {name}")
+        report(0.5 * number / len(drawings), f"Drawing {name}")
         style.save(draw(results), folder / name)
         files.append(folder / name)
     animation.write_animation(folder / "motion.gif", results, report.part(0.5, 1.0))

@@ -197,3 +197,37 @@ def jacobian(results: Results, columns: int = 6) -> Figure:
     bar.ax.set_yticklabels([f"{v:g}" for v in ticks], fontsize=7)
     bar.set_label(f"{'area' if motion.grid.ndim == 2 else 'volume'} in the frame\n/ in the reference", fontsize=7.5)
     return figure
+
+
+def deviation(results: Results, columns: int = 6) -> Figure:
+    """How unsure the displacement is, in mm: the largest standard deviation at every pixel, and its mean over time.
+
+    The band goes from the 10th to the 90th percentile over the pixels of the label (or of the whole image).
+    """
+    motion, view = results.motion, SliceView.of(results.motion.grid)
+    frames = [t for t in shown_frames(results, columns + 1) if t != motion.reference]
+    highest = float(np.percentile(results.deviation, 99.5))
+    figure = new_figure(1.9 * len(frames) + 4.2, max(1.9 / view.aspect + 0.6, 2.6))
+    axes = figure.subplots(1, len(frames) + 1, width_ratios=[1.0] * len(frames) + [1.5])
+    outlines = _outlines(results, view, [motion.reference])[motion.reference]
+    for ax, t in zip(axes, frames, strict=False):
+        colours = show_plane(ax, view, view.image(results.deviation[t]), cmap="magma", vmin=0.0, vmax=highest)
+        draw_contours(ax, view, outlines)
+        ax.set_title(frame_title(results, t), fontsize=8, color=INK)
+    bar = figure.colorbar(colours, ax=axes[:-1], pad=0.01, aspect=14)
+    bar.set_label("standard deviation, mm", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    x, unit = motion.times, "time, s" if motion.time_unit else "frame"
+    regions = {"image": np.ones(motion.grid.shape, bool)}
+    if results.labels is not None:
+        drawn = results.labels[motion.reference]
+        regions = {name: drawn == label for label, name in results.label_names.items()}
+    for number, (name, region) in enumerate(regions.items()):
+        values = results.deviation[:, region]
+        colour = label_colour(number)
+        axes[-1].plot(x, values.mean(axis=1), color=colour, label=name)
+        axes[-1].fill_between(x, *np.percentile(values, (10, 90), axis=1), color=colour, alpha=0.2, linewidth=0)
+    axes[-1].set_title("Mean, 10 to 90 %")
+    axes[-1].set_ylabel("mm")
+    _dress(axes[-1], unit, x[motion.reference])
+    return figure

@@ -10,6 +10,7 @@ import numpy as np
 from .. import measure, transport
 from ..cine import Cine, Motion
 from ..errors import InputError
+from ..uncertainty import deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Results:
     labels : ``[T, *spatial]``, the reference frame's label map carried to every frame, or None.
     sizes : label -> ``[T]``, its area in mm^2 (a slice) or its volume in ml (3D); empty without labels.
     label_names : label -> what a reader calls it.
+    deviation : ``[T, *spatial]``, the largest standard deviation of the displacement in mm, on the reference; or None.
     """
 
     cine: Cine
@@ -32,6 +34,7 @@ class Results:
     labels: np.ndarray | None = None
     sizes: Mapping[int, np.ndarray] = field(default_factory=dict)
     label_names: Mapping[int, str] = field(default_factory=dict)
+    deviation: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -59,7 +62,16 @@ class Results:
             labels=carried,
             sizes=measure.area_curve(carried, motion.grid) if carried is not None else {},
             label_names={**names, **{n: v for n, v in (label_names or {}).items() if n in names}},
+            deviation=deviations(motion.covariance)[:, 0] if motion.covariance is not None else None,
         )
+
+    @property
+    def unsure(self) -> dict[int, np.ndarray]:
+        """Label -> ``[T]``, the mean of ``deviation`` over the label as drawn on the reference."""
+        if self.labels is None or self.deviation is None:
+            return {}
+        drawn = self.labels[self.motion.reference]
+        return {label: self.deviation[:, drawn == label].mean(axis=1) for label in self.label_names}
 
     @property
     def key_frame(self) -> int:
@@ -82,6 +94,16 @@ class Results:
             f"{before:.1%} to {after:.1%} of the intensity range.",
             f"Tissue moved up to {motion.quality[furthest].motion_max:.1f} mm (frame {furthest}).",
         ]
+        if self.deviation is not None:
+            typical = float(np.median(self.deviation[self.key_frame]))
+            sentences.append(
+                f"The displacement is known to about {typical:.1f} mm (one standard deviation, frame {self.key_frame})."
+            )
+        unlike = motion.provenance.get("unlike_training")
+        if unlike:
+            sentences.append(
+                f"Frame {_listed(unlike)} is unlike the images that the model knows, and so more uncertain: check it."
+            )
         folded = [t for t, q in enumerate(motion.quality) if q.folded > 0]
         worse = [t for t, q in moving.items() if q.error_after > 1.1 * q.error_before]
         loose = max(q.round_trip_max for q in motion.quality)

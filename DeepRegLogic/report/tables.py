@@ -20,7 +20,11 @@ LIBRARIES = ("numpy", "torch", "SimpleITK", "monai", "pydicom", "matplotlib", "s
 
 
 def frame_rows(results: Results) -> list[dict[str, object]]:
-    """One mapping a frame: number, time, quality, range of the Jacobian and the size of every label."""
+    """One mapping a frame: number, time, quality, range of the Jacobian and the size of every label.
+
+    Of a motion that says how sure it is, also the largest standard deviation at a voxel, as its mean and maximum over
+    the frame and its mean over every label.
+    """
     motion, rows = results.motion, []
     unit = "mm2" if motion.grid.ndim == 2 else "ml"
     for t, quality in enumerate(motion.quality):
@@ -40,6 +44,10 @@ def frame_rows(results: Results) -> list[dict[str, object]]:
             "jacobian_max": float(results.jacobian[t].max()),
         }
         row |= {f"label_{label}_{unit}": float(sizes[t]) for label, sizes in results.sizes.items()}
+        if results.deviation is not None:
+            deviation = results.deviation[t]
+            row |= {"deviation_mean_mm": float(deviation.mean()), "deviation_max_mm": float(deviation.max())}
+            row |= {f"label_{label}_deviation_mm": float(value[t]) for label, value in results.unsure.items()}
         rows.append(row)
     return rows
 

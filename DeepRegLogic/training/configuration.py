@@ -79,6 +79,8 @@ class LossConfiguration:
     motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
     likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
         networks with a velocity).
+    foresight : of the mean distance in pixels of the motion that the memory foresees, at the mean of the prior of z,
+        to the true one (probabilistic networks with a velocity).
     """
 
     similarity: str = "mse"
@@ -90,6 +92,7 @@ class LossConfiguration:
     latent: float = 0.0
     motion: float = 0.0
     likelihood: float = 0.0
+    foresight: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import torch
 
 from .. import flow, losses
 from ..networks import DragNet
-from ..networks.dragnet import Posterior
+from ..networks.probabilistic import Posterior
 from ..uncertainty import carry, mahalanobis
 from .data import Batch
-from .task import RegistrationTask
+from .task import RegistrationTask, end_point_error
 
-_WARMING = 0.2
+_WARMING = (0.15, 0.4)
 _ELLIPSE_90 = 4.605  # the 90 % point of the chi-squared distribution of two degrees of freedom
 
 
@@ -20,16 +20,19 @@ class ProbabilisticTask(RegistrationTask):
 
     The published form minimises the negative evidence lower bound (eqs. 10 to 19 of Zakeri et al. 2023) with one draw
     of z and of the motion: the mean over batch, frames and pixels of squared differences, plus ``smooth`` times
-    ``losses.diffusion`` of the drawn motion, plus ``latent`` times the divergence of z (sum over its elements, mean over
+    ``losses.diffusion`` of the drawn motion, plus ``latent`` times the divergence of z (sum over elements, mean over
     batch and frames), plus ``motion`` times that of the motion (mean over batch, frames and pixels).
 
     The form with velocities draws z, and takes the mean of the motion given z for the terms of ``RegistrationTask``.
     Where the true motion is known, the covariance is fitted to it: ``likelihood`` times the negative log likelihood of
-    the true displacement under the covariance carried through the exponential (weighted mean), for the covariance alone,
+    the true displacement under the covariance carried through the exponential (weighted mean), by the covariance alone,
     so that frames hard to register do not weigh less on the mean. Half of the cines come without their phase.
 
-    The weight of the latent's divergence rises over the first fifth of the steps: a latent that is of no use yet would
-    be given up.
+    ``foresight`` asks the same memory for the motion at the mean of the prior, before it has seen the frame: what new
+    cines are made from.
+
+    The weight of the latent's divergence rises from zero after 15 % of the steps to all of it after 40 %: a
+    latent that is of no use yet would be given up.
     """
 
     network: DragNet
@@ -37,12 +40,17 @@ class ProbabilisticTask(RegistrationTask):
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         phase = batch["phase"].clone()
         phase[torch.rand(len(phase), device=phase.device) < 0.5] = torch.nan
-        posterior = self.network.posterior(batch["reference"], batch["frames"], phase, draw=True)
+        loss = self.configuration.loss
+        foresee = loss.foresight > 0 and "displacement" in batch
+        posterior = self.network.posterior(batch["reference"], batch["frames"], phase, draw=True, foresee=foresee)
         with torch.autocast(self.device.type, enabled=False):
             if self.network.diffeomorphic:
                 terms = self.loss_terms(posterior.motion.mean, batch)
-                if self.configuration.loss.likelihood and "displacement" in batch:
-                    terms["likelihood"] = self.configuration.loss.likelihood * self._likelihood(posterior, batch)[0]
+                if loss.likelihood and "displacement" in batch:
+                    terms["likelihood"] = loss.likelihood * self._likelihood(posterior, batch)[0]
+                if foresee:
+                    foreseen = flow.exp(posterior.foreseen.flatten(0, 1), loss.squarings).view_as(posterior.foreseen)
+                    terms["foresight"] = loss.foresight * end_point_error(foreseen, batch)
             else:
                 terms = self._drawn_terms(posterior, batch)
             terms |= self._divergences(posterior)
@@ -56,7 +64,8 @@ class ProbabilisticTask(RegistrationTask):
         loss = self.configuration.loss
         of_latent = losses.kl_normal(latent.mean, latent.log_variance, prior.mean, prior.log_variance)
         of_motion = losses.kl_motion(*(field.flatten(0, 1) for field in vars(motion).values()))
-        warm = min(1.0, (self.global_step + 1) / (_WARMING * self.configuration.optimiser.steps))
+        begin, end = (fraction * self.configuration.optimiser.steps for fraction in _WARMING)
+        warm = min(max((self.global_step - begin) / (end - begin), 0.0), 1.0)
         return {"latent": warm * loss.latent * of_latent.sum(2).mean(), "motion": loss.motion * of_motion.mean()}
 
     def _pairs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -145,6 +145,8 @@ def _export(
         arguments=dict(configuration.arguments),
         ndim=task.network.ndim,
         spacing=source.spacing,
+        # the published DragNet gives displacements, not the velocities that a registration goes on with
+        task="cine" if getattr(task.network, "diffeomorphic", True) else "generate",
         training={
             "data": source.source,
             "kinds": list(source.kinds),

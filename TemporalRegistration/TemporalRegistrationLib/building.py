@@ -56,6 +56,11 @@ def buildSequences(
         "toFrame": (f"{name} motion", lambda t, title: transformNodeFromField(motion.inverse[t], grid, title)),
         "jacobian": (f"{name} Jacobian", lambda t, title: volumeNodeFromArray(derived.jacobian[t], grid, title)),
     }
+    if derived.uncertainty is not None:
+        makers["uncertainty"] = (
+            f"{name} uncertainty",
+            lambda t, title: volumeNodeFromArray(derived.uncertainty[t], grid, title),
+        )
     if drawn.segments:
         makers["labels"] = (
             f"{name} propagated labels",

@@ -7,17 +7,23 @@ import slicer
 
 from DeepRegLogic.grid import Grid
 
+DARK, MIDDLE, LIGHT = (0.16, 0.04, 0.33), (0.80, 0.28, 0.32), (0.99, 0.95, 0.55)
 SHRINK, SAME, GROW = (0.13, 0.40, 0.67), (0.97, 0.97, 0.97), (0.70, 0.09, 0.17)
 
 
 def volumeChangeColors(name: str, count: int = 256) -> slicer.vtkMRMLColorTableNode:
     """A colour table, not yet in a scene: blue for tissue that shrinks, white for no change, red for growth."""
+    return _colorTable(name, (SHRINK, SAME, GROW), count)
+
+
+def _colorTable(name: str, colors: tuple, count: int) -> slicer.vtkMRMLColorTableNode:
+    """A table that runs through three colours."""
     node = slicer.vtkMRMLColorTableNode()
     node.SetName(name)
     node.SetTypeToUser()
     node.SetNumberOfColors(count)
     positions = np.linspace(0.0, 1.0, count)
-    channels = [np.interp(positions, (0.0, 0.5, 1.0), stops) for stops in zip(SHRINK, SAME, GROW, strict=True)]
+    channels = [np.interp(positions, (0.0, 0.5, 1.0), stops) for stops in zip(*colors, strict=True)]
     for index, color in enumerate(np.transpose(channels)):
         node.SetColor(index, f"{index}", *color, 1.0)
     return node
@@ -50,6 +56,19 @@ def showDifference(
     displayNode, model = volumeNode.GetDisplayNode(), source.GetDisplayNode()
     displayNode.SetAutoWindowLevel(False)
     displayNode.SetWindowLevel(model.GetWindow() if model is not None and model.GetWindow() > 0 else 1.0, 0.0)
+    displayNode.SetAndObserveColorNodeID(colors.GetID())
+
+
+def uncertaintyColors(name: str, count: int = 256) -> slicer.vtkMRMLColorTableNode:
+    """A colour table, not yet in a scene, that gets lighter with what it shows: dark violet, red, yellow."""
+    return _colorTable(name, (DARK, MIDDLE, LIGHT), count)
+
+
+def showUncertainty(volumeNode: slicer.vtkMRMLScalarVolumeNode, colors: slicer.vtkMRMLColorNode) -> None:
+    """Show a standard deviation from 0 to 2 mm, the same in every study, so that colours can be compared."""
+    displayNode = volumeNode.GetDisplayNode()
+    displayNode.SetAutoWindowLevel(False)
+    displayNode.SetWindowLevelMinMax(0.0, 2.0)
     displayNode.SetAndObserveColorNodeID(colors.GetID())
 
 

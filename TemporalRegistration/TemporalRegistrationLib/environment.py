@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import slicer
@@ -11,6 +15,47 @@ import slicer.util
 from DeepRegLogic.errors import RegistrationError
 
 TORCH = ">=2.4"
+VARIABLE = "TEMPORAL_REGISTRATION_PYTHON"
+SETTING = "TemporalRegistration/Python"
+# memory that was freed is kept for the next use: getting it anew from the system costs more than the computation
+_MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_TOP_PAD_": "67108864"}
+
+
+def ownPython() -> str:
+    """The Python environment that the user chose to compute in, or "" for the application's."""
+    return str(slicer.app.settings().value(SETTING) or os.environ.get(VARIABLE) or "")
+
+
+def setOwnPython(path: str) -> None:
+    """Remember the Python environment to compute in; "" for the application's."""
+    slicer.app.settings().setValue(SETTING, path)
+
+
+def interpreter() -> tuple[str, dict[str, str]]:
+    """The Python to compute in, and the environment variables that it is started with.
+
+    Raises
+    ------
+    RegistrationError : there is no such Python.
+    """
+    own = ownPython()
+    if own:
+        path = Path(own)
+        if path.is_dir():  # a virtual environment
+            path = next((p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()), path)
+        if not path.is_file():
+            raise RegistrationError(f"There is no Python at '{own}'; choose another under Advanced.")
+        # without the application's own libraries, which are not those of another Python
+        return str(path), {**slicer.util.startupEnvironment(), **_MALLOC}
+    path = shutil.which("PythonSlicer")
+    if path is None:
+        raise RegistrationError("PythonSlicer was not found; choose a Python environment under Advanced.")
+    return path, {**os.environ, **_MALLOC}
+
+
+def isReady() -> bool:
+    """Whether a worker could start: the user's own environment is for the worker to judge."""
+    return bool(ownPython()) or importlib.util.find_spec("torch") is not None
 
 
 def ensurePackages(requirementsFile: str | Path) -> None:
@@ -40,12 +85,17 @@ def _requirements(requirementsFile: str | Path) -> list[str]:
 
 
 def _isInstalled(requirement: str) -> bool:
-    return importlib.util.find_spec(requirement.partition(">=")[0]) is not None
+    name = requirement.partition(">=")[0]
+    if importlib.util.find_spec(name) is not None:
+        return True
+    with suppress(importlib.metadata.PackageNotFoundError):  # some are imported by another name
+        return bool(importlib.metadata.version(name))
+    return False
 
 
 def _ensureTorch() -> None:
     """PyTorch comes from the extension of that name, which finds the build for the computer's graphics card."""
-    if _isInstalled("torch"):
+    if importlib.util.find_spec("torch") is not None:
         return
     try:
         from PyTorchUtils import PyTorchUtilsLogic

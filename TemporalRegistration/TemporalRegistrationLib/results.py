@@ -51,6 +51,11 @@ def findResults(
     return found
 
 
+def inputOf(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
+    """The node that ``node`` is a result of."""
+    return node.GetNodeReference(INPUT)
+
+
 def isResultOf(node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode) -> bool:
     """Whether ``node`` is a result that was made of ``inputNode``, with any partner."""
     return node.GetNodeReferenceID(INPUT) == inputNode.GetID() and any(

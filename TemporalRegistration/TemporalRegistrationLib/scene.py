@@ -15,10 +15,12 @@ from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
 import slicer
+import slicer.util
 
 from DeepRegLogic.cine import Cine, Motion
 from DeepRegLogic.derive import Derived
 from DeepRegLogic.errors import InputError
+from DeepRegLogic.exchange import cine_header
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.progress import CancelToken, ProgressCallback, Reporter
 
@@ -49,6 +51,7 @@ class MotionNodes:
     colors : the colour table of the Jacobian.
     qualityChart, motionChart : plots of the table.
     labels : the given labels carried to every frame (label map volumes, or segmentations), or None.
+    uncertainty : standard deviation of the displacement in mm (float32 volumes), or None for models without.
     sizes : area or volume of every label, one row a frame, or None without labels.
     sizesChart : a plot of the sizes, or None.
     points : for every given Markups node the sequence that follows it.
@@ -66,6 +69,7 @@ class MotionNodes:
     qualityChart: slicer.vtkMRMLPlotChartNode
     motionChart: slicer.vtkMRMLPlotChartNode
     labels: slicer.vtkMRMLSequenceNode | None = None
+    uncertainty: slicer.vtkMRMLSequenceNode | None = None
     sizes: slicer.vtkMRMLTableNode | None = None
     sizesChart: slicer.vtkMRMLPlotChartNode | None = None
     points: tuple[slicer.vtkMRMLSequenceNode, ...] = ()
@@ -123,6 +127,16 @@ def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
     if isColour(sequenceNode.GetNthDataNode(0)):
         notes += (f"The colours of '{name}' were turned into luminance.",)
     return Cine(np.stack(frames), grid, times, name=name, notes=notes)
+
+
+def headerOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Everything of the sequence's cine but its frames, as ``exchange.unpack_cine`` takes it, and its notes."""
+    node = sequenceNode.GetNthDataNode(0)
+    name = sequenceNode.GetName() or "sequence"
+    times, notes = _times(sequenceNode)
+    if isColour(node):
+        notes += (f"The colours of '{name}' were turned into luminance.",)
+    return cine_header(gridOfVolume(node), None if times is None else times.tolist(), name), notes
 
 
 def framesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[np.ndarray]:
@@ -192,11 +206,11 @@ def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
         sequenceNode.SetDataNodeAtValue(volumeNodeFromArray(frame, cine.grid, cine.name), value)  # keeps a deep copy
     with results.batch(), results.allOrNothing():
         slicer.mrmlScene.AddNode(sequenceNode)
-        _browserOf(sequenceNode)
+        browserOf(sequenceNode)
     return sequenceNode
 
 
-def _browserOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode:
+def browserOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode:
     """The browser that plays the sequence, made where there is none."""
     logic = slicer.modules.sequences.logic()
     browser = logic.GetFirstBrowserNodeForSequenceNode(sequenceNode)
@@ -257,10 +271,12 @@ def motionSteps(
     colors = {
         "colors": display.volumeChangeColors(f"{name} volume change colors"),
     }
+    if derived.uncertainty is not None:
+        colors["uncertaintyColors"] = display.uncertaintyColors(f"{name} uncertainty colors")
     old = results.findResults(sequenceNode)
-    with results.batch():
+    with results.batch(), slicer.util.NodeModify(sequenceNode):
         with results.allOrNothing():
-            browser = _browserOf(sequenceNode)
+            browser = browserOf(sequenceNode)
             for node in (*built.values(), *tables.values(), *colors.values()):
                 slicer.mrmlScene.AddNode(node)
             proxies = _synchronize(browser, built)
@@ -308,12 +324,13 @@ def _synchronize(
     browser: slicer.vtkMRMLSequenceBrowserNode, sequences: dict[str, slicer.vtkMRMLSequenceNode]
 ) -> dict[str, slicer.vtkMRMLNode]:
     """Put the sequences into the browser; their proxy nodes, by the same keys."""
-    for sequenceNode in sequences.values():
-        browser.AddSynchronizedSequenceNode(sequenceNode)
-        browser.SetPlayback(sequenceNode, True)
-        browser.SetRecording(sequenceNode, False)
-        browser.SetSaveChanges(sequenceNode, False)
-        browser.SetOverwriteProxyName(sequenceNode, False)
+    with slicer.util.NodeModify(browser):
+        for sequenceNode in sequences.values():
+            browser.AddSynchronizedSequenceNode(sequenceNode)
+            browser.SetPlayback(sequenceNode, True)
+            browser.SetRecording(sequenceNode, False)
+            browser.SetSaveChanges(sequenceNode, False)
+            browser.SetOverwriteProxyName(sequenceNode, False)
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     return {role: browser.GetProxyNode(sequenceNode) for role, sequenceNode in sequences.items()}
 
@@ -329,6 +346,8 @@ def _arrange(
     display.showLike(proxies["compensated"], cineProxy)
     display.showLike(proxies["propagated"], cineProxy)
     display.showVolumeChange(proxies["jacobian"], colors["colors"])
+    if "uncertainty" in proxies:
+        display.showUncertainty(proxies["uncertainty"], colors["uncertaintyColors"])
     display.showDifference(proxies["difference"], cineProxy, colors["colors"])
     _relate(proxies["toReference"], fixed=proxies["compensated"], moving=cineProxy)
     _relate(proxies["toFrame"], fixed=cineProxy, moving=proxies["compensated"])
@@ -381,3 +400,11 @@ def addPairMotion(
             results.groupInFolder(f"{movingName} to {fixedName}", movingNode, list(new.values()))
         results.replaceResults(movingNode, old, new, fixedNode)
     return PairNodes(**new)
+
+
+def pairNodesOf(
+    fixedNode: slicer.vtkMRMLScalarVolumeNode | None, movingNode: slicer.vtkMRMLScalarVolumeNode | None
+) -> PairNodes | None:
+    """The results of the last registration of a pair, or None."""
+    found = results.findResults(movingNode, fixedNode) if fixedNode is not None and movingNode is not None else {}
+    return PairNodes(**found) if set(found) == {field.name for field in fields(PairNodes)} else None

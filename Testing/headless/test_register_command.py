@@ -81,7 +81,8 @@ def test_scene_plays_after_reload(finished):
     slicer.util.loadScene(str(finished / "scene.mrb"))
     browser = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
     sequences = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
-    assert len(sequences) == 7  # cine, compensated, propagated image and labels, transforms both ways, Jacobian
+    # cine, compensated, difference, propagated image and labels, transforms both ways, Jacobian
+    assert len(sequences) == 8
     for sequence in sequences:
         assert sequence.GetNumberOfDataNodes() == 6
         assert browser.IsSynchronizedSequenceNode(sequence, True)

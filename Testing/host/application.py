@@ -1,13 +1,34 @@
-"""Stand-ins for the Python modules that only the application has, so that the module file can be imported and its
-logic and its test run on slicer-core. No widgets."""
+"""A stand-in for the application: slicer-core's scene and logics, PySide6 for the widgets, and imitations of what only
+the application has, as far as this module uses it.
+
+    import application
+    application.install()
+    widget = application.openModule(path)
+"""
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
+import os
 import sys
 import unittest
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
-import slicer
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+sys.path[:0] = [folder for folder in [str(Path(__file__).resolve().parent)] if folder not in sys.path]
+
+import slicer  # noqa: E402
+from PySide6 import QtCore, QtWidgets  # noqa: E402
+
+_PLAYBACK_MILLISECONDS = 20
+
+if sys.version_info < (3, 12):
+    # PySide6 6.12 releases None, True and False once for every call that returns them, as if they could not end, which
+    # holds from Python 3.12 on; before that the interpreter would stop after some ten thousand calls
+    for _value in (None, True, False):
+        ctypes.c_ssize_t.from_address(id(_value)).value += 1 << 40
 
 
 class ScriptedLoadableModule:
@@ -19,14 +40,22 @@ class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None) -> None:
         self.parent = parent
 
+    def setup(self) -> None:
+        self.layout = self.parent.layout()
+
+    def resourcePath(self, name: str) -> str:
+        path = Path(sys.modules[type(self).__module__].__file__).parent / "Resources" / name
+        return str(path)
+
 
 class ScriptedLoadableModuleLogic:
     def getParameterNode(self):
         """The module's one parameter node, made when asked for first."""
-        node = slicer.mrmlScene.GetSingletonNode(type(self).__name__, "vtkMRMLScriptedModuleNode")
+        node = slicer.mrmlScene.GetSingletonNode("TemporalRegistration", "vtkMRMLScriptedModuleNode")
         if node is None:
             node = slicer.vtkMRMLScriptedModuleNode()
-            node.SetSingletonTag(type(self).__name__)
+            node.SetSingletonTag("TemporalRegistration")
+            node.SetModuleName("TemporalRegistration")
             node = slicer.mrmlScene.AddNode(node)
         return node
 
@@ -36,20 +65,118 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         print(message)
 
 
-def parameterNodeWrapper(cls: type) -> type:
-    """Plain attributes with the declared defaults; nothing is stored in the node."""
+class LayoutManager:
+    """Slice views without windows, one for every name that the module may use, and a plot view that can be clicked."""
 
-    def __init__(self, parameterNode) -> None:
-        self.parameterNode = parameterNode
-        for name in cls.__annotations__:
-            setattr(self, name, getattr(cls, name, None))
+    NAMES = ("Red", "TemporalRegistrationMoving", "TemporalRegistrationCompensated", "TemporalRegistrationDifference")
 
-    cls.__init__ = __init__
-    return cls
+    def __init__(self, core) -> None:
+        self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+        self.shownChart = None
+        self._views = {}
+        self._layoutNode = core.scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+        self._layoutNode.SetSingletonTag("vtkMRMLLayoutNode")
+        for name in self.NAMES:
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLApplicationLogic(core.applicationLogic())
+            core.applicationLogic().GetSliceLogics().AddItem(logic)
+            logic.SetMRMLScene(core.scene)
+            logic.AddSliceNode(name)
+            self._views[name] = logic
+        import pythonqt
+
+        class PlotView(QtCore.QObject):
+            dataSelected = QtCore.Signal(object, object)
+
+        self._plotView = pythonqt.wrap(PlotView)()
+
+    def setLayout(self, layout: int) -> None:
+        self.layout = layout
+
+    def layoutLogic(self):
+        return SimpleNamespace(GetLayoutNode=lambda: self._layoutNode)
+
+    def sliceViewNames(self):
+        return self.NAMES[1:] if self.layout > 1000 else self.NAMES[:1]
+
+    def sliceWidget(self, name: str):
+        logic = self._views[name]
+        return SimpleNamespace(
+            mrmlSliceNode=logic.GetSliceNode,
+            sliceLogic=lambda: logic,
+            mrmlSliceCompositeNode=logic.GetSliceCompositeNode,
+        )
+
+    def mrmlSliceLogics(self):
+        return slicer.app.applicationLogic().GetSliceLogics()
+
+    def plotWidget(self, index: int):
+        return SimpleNamespace(plotView=lambda: self._plotView)
+
+
+class _Application:
+    """``slicer.app``: the headless application, with events and settings."""
+
+    def __init__(self, core, qtApplication) -> None:
+        self._core, self._qt = core, qtApplication
+        self._layoutManager = LayoutManager(core)
+        self._settings = QtCore.QSettings(
+            str(Path(core.temporaryPath) / "settings.ini"), QtCore.QSettings.Format.IniFormat
+        )
+
+    def __getattr__(self, name):
+        return getattr(self._core, name)
+
+    def processEvents(self, *_) -> None:
+        self._qt.processEvents()
+
+    def setOverrideCursor(self, cursor) -> None:
+        pass
+
+    def restoreOverrideCursor(self) -> None:
+        pass
+
+    def layoutManager(self):
+        return self._layoutManager
+
+    def settings(self):
+        return self._settings
+
+    userSettings = settings
+
+    def connect(self, signature: str, slot) -> None:
+        name = signature.partition("(")[0]
+        if name != "startupCompleted":  # it is over
+            getattr(self._qt, name).connect(slot)
+
+    def startupEnvironment(self):
+        return SimpleNamespace(keys=lambda: list(os.environ), value=os.environ.get)
+
+    def translate(self, context: str, text: str) -> str:
+        return text
+
+
+_timer = None
 
 
 def install() -> None:
-    """Make the stand-ins importable as the application's modules."""
+    """Make everything importable that a scripted module imports; again does nothing."""
+    global _timer
+    if _timer is not None:
+        return
+    from TemporalRegistrationLib import headless
+
+    headless.boot()
+    qtApplication = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["host"])
+    import pythonqt
+
+    sys.modules["qt"] = pythonqt.qt
+    sys.modules["ctk"] = ctk = ModuleType("ctk")
+    import parameters
+    import widgets
+
+    widgets.install(ctk)
+    slicer.app = _Application(slicer.app, qtApplication)
     contents = {
         "ScriptedLoadableModule": {
             cls.__name__: cls
@@ -61,10 +188,46 @@ def install() -> None:
             )
         },
         "i18n": {"tr": lambda text: text, "translate": lambda context, text: text},
-        "parameterNodeWrapper": {"parameterNodeWrapper": parameterNodeWrapper, "Choice": tuple},
+        "parameterNodeWrapper": {
+            name: getattr(parameters, name) for name in ("parameterNodeWrapper", "Choice", "WithinRange")
+        },
     }
     for name, members in contents.items():
         module = ModuleType(f"slicer.{name}")
         module.__dict__.update(members)
         sys.modules[module.__name__] = module
         setattr(slicer, name, module)
+    show = lambda chart: setattr(slicer.app.layoutManager(), "shownChart", chart)  # noqa: E731
+    slicer.modules.plots = SimpleNamespace(logic=lambda: SimpleNamespace(ShowChartInLayout=show))
+    # the application's Sequences module plays with a timer of its own
+    _timer = QtCore.QTimer()
+    _timer.setInterval(_PLAYBACK_MILLISECONDS)
+    _timer.timeout.connect(slicer.modules.sequences.logic().UpdateAllProxyNodes)
+    _timer.start()
+
+
+def loadModule(path: Path):
+    """Import a module file as the application does."""
+    name = path.stem
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def openModule(path: Path):
+    """The module's widget, set up and entered, in a parent of its own."""
+    import qt
+
+    module = loadModule(path)
+    parent = slicer.qMRMLWidget()
+    parent.setLayout(qt.QVBoxLayout())
+    parent.setMRMLScene(slicer.mrmlScene)
+    parent.__dict__["isEntered"] = True
+    widget = getattr(module, f"{path.stem}Widget")(parent)
+    widget.setup()
+    if hasattr(widget, "enter"):
+        widget.enter()
+    return widget

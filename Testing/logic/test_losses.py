@@ -72,3 +72,8 @@ def test_temporal_bending_of_straight_and_parabolic_time_courses() -> None:
     assert float(losses.temporal_bending(ones[:, :2])) == 0
     # closing the loop 0 1 2 3 4 5 (0): a jump of -6 at both ends, of six second differences, two components
     assert float(losses.temporal_bending(time * ones, cyclic=True)) == pytest.approx(2 * (36 + 36) / 6)
+
+
+def test_lncc_works_on_a_stack_of_fewer_slices_than_its_window() -> None:
+    a = texture(1, 1, 8, 16, 16)
+    assert float(losses.lncc(a, a)) < 1e-3

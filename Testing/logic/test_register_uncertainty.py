@@ -1,0 +1,105 @@
+"""What register_cine gives with a model that says how sure it is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from DeepRegLogic import uncertainty, zoo
+from DeepRegLogic.cine import Cine, Motion
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.grid import Grid
+from DeepRegLogic.networks import build
+from DeepRegLogic.refine import Refinement
+from DeepRegLogic.register import register_cine
+from DeepRegLogic.report.results import Results
+from DeepRegLogic.synthetic import cine_phantom
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """An untrained network whose velocities all have a deviation of 0.5 pixels of 1.8 mm."""
+    torch.manual_seed(0)
+    network = build("dragnet-flow")
+    for layer in (network.head.log_variance, network.head.factor):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    torch.nn.init.constant_(network.head.log_variance.bias, float(np.log(0.25)))
+    card = zoo.Card("sure", "Sure", "For tests.", "dragnet-flow", {}, 2, 1.8)
+    card = replace(card, calibration={"predicted": {"scale": 1.0}, "refined": {"scale": 4.0, "floor": 0.1}})
+    folder = tmp_path_factory.mktemp("models") / "sure"
+    zoo.save_model(folder, network, card)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cine():
+    return cine_phantom(3, frames=4, size=64, spacing=1.2).cine
+
+
+def test_the_covariance_is_in_mm_on_the_cines_own_grid(model, cine):
+    motion = register_cine(cine, model, reference=1, refine=False, device="cpu")
+    assert motion.covariance.shape == (4, 2, 2, 64, 64)
+    assert not motion.covariance[1].any()
+    deviations = uncertainty.deviations(motion.covariance)
+    # half a pixel of the working grid, which is very nearly 1.8 mm, whatever the pixels of the cine are
+    assert np.median(deviations[2]) == pytest.approx(0.9, rel=0.05)
+    unsure = uncertainty.entropy(motion.covariance)
+    assert np.isneginf(unsure[1]).all()
+    assert np.isfinite(unsure[2]).all()
+
+
+def test_refinement_has_a_calibration_of_its_own(model, cine):
+    motion = register_cine(cine, model, reference=0, refine=Refinement(levels=((4, 3),)), device="cpu")
+    deviations = uncertainty.deviations(motion.covariance)
+    assert np.median(deviations[2]) == pytest.approx((4 * 0.81 + 0.1) ** 0.5, rel=0.05)
+
+
+def test_outside_a_region_nothing_is_estimated(model, cine):
+    motion = register_cine(cine, model, reference=0, roi=((10, 20), (50, 60)), refine=False, device="cpu")
+    assert not motion.covariance[:, :, :, :10].any()
+    assert (motion.covariance[1, 0, 0, 10:50, 20:60] > 0).all()
+
+
+def test_a_stack_has_no_covariance_from_a_network_of_slices(model):
+    frames = np.stack([cine_phantom(3, frames=3, size=32, spacing=2.0).cine.frames] * 4, axis=1)
+    motion = register_cine(
+        Cine(frames, Grid.of_array((4, 32, 32), (8.0, 2.0, 2.0))), model, reference=0, refine=False, device="cpu"
+    )
+    assert motion.covariance is None
+
+
+def test_a_frame_unlike_the_others_gets_a_wide_uncertainty_and_is_named(model, cine, tmp_path):
+    frames = cine.frames.copy()
+    frames[2] = np.random.default_rng(0).permutation(frames[2].ravel()).reshape(frames[2].shape)
+    strange = Cine(frames, cine.grid, cine.times)
+    loaded = zoo.load_model(model)
+    card = replace(loaded.card, calibration={"predicted": {"residual": 0.15}})
+    zoo.save_model(tmp_path / "model", loaded.network, card)
+    usual, found = (
+        register_cine(each, tmp_path / "model", reference=0, refine=False, device="cpu") for each in (cine, strange)
+    )
+    assert found.provenance["unlike_training"] == [2]
+    assert usual.provenance["unlike_training"] == []
+    ratio = np.median(uncertainty.deviations(found.covariance)[2]) / np.median(
+        uncertainty.deviations(usual.covariance)[2]
+    )
+    assert ratio == pytest.approx(found.quality[2].error_after / 0.15, rel=0.01)
+    assert ratio > 1.3
+    assert "Frame 2 is unlike" in Results.of(strange, found).summary()
+
+
+def test_a_model_for_generation_alone_is_refused(model, cine, tmp_path):
+    loaded = zoo.load_model(model)
+    zoo.save_model(tmp_path / "model", loaded.network, replace(loaded.card, task="generate"))
+    with pytest.raises(InputError, match="for generating"):
+        register_cine(cine, tmp_path / "model", refine=False, device="cpu")
+
+
+def test_a_covariance_of_another_shape_is_refused():
+    grid = Grid.of_array((16, 16), (1.0, 1.0))
+    still = np.zeros((2, 2, 16, 16))
+    assert Motion(grid, 0, still, still).covariance is None
+    with pytest.raises(InputError, match=r"covariance has shape \(2, 2, 16, 16\) where \(2, 2, 2, 16, 16\)"):
+        Motion(grid, 0, still, still, covariance=still)

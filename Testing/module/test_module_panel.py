@@ -1,0 +1,485 @@
+"""The panel, driven as a person does, and what becomes of the scene."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from DeepRegLogic.synthetic import cine_phantom
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+pytest.importorskip("PySide6", reason="PySide6 is not installed")
+
+from PySide6 import QtCore, QtTest  # noqa: E402
+from TemporalRegistrationLib import scene as bridge  # noqa: E402
+from TemporalRegistrationLib import segmentations, views  # noqa: E402
+
+from DeepRegLogic import Cine, Grid  # noqa: E402
+
+RED = "Red"
+
+
+@pytest.fixture(scope="session")
+def phantom():
+    return cine_phantom(seed=2, size=48, spacing=4.0)
+
+
+@pytest.fixture
+def small(scene, phantom):
+    """A cine of six frames in the scene."""
+    cine = phantom.cine
+    return bridge.addCine(Cine(cine.frames[:6], cine.grid, cine.times[:6], name="heart"))
+
+
+def choose(box, value) -> None:
+    """Choose an entry of a list by its value."""
+    index = box.findData(value)
+    assert index >= 0, value
+    box.setCurrentIndex(index)
+
+
+def quick(panel) -> None:
+    """The quickest settings that need no model."""
+    choose(panel.ui.modelComboBox, "")
+    choose(panel.ui.qualityComboBox, "standard")
+    choose(panel.ui.deviceComboBox, "cpu")
+
+
+def run(panel, spin) -> float:
+    panel.ui.applyButton.click()
+    assert panel.ui.applyButton.text == "Cancel"
+    return spin(lambda: panel._job is None)
+
+
+def composite(tag: str = RED):
+    return slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceCompositeNode")
+
+
+def names() -> list[str]:
+    """What is in the scene; display and storage nodes are numbered by the scene, and count by their class."""
+    numbered = ("vtkMRMLDisplayNode", "vtkMRMLStorageNode")
+    found = [slicer.mrmlScene.GetNthNode(i) for i in range(slicer.mrmlScene.GetNumberOfNodes())]
+    return sorted(
+        node.GetClassName() + ("" if any(map(node.IsA, numbered)) else f" {node.GetName()}")
+        for node in found
+        if not node.GetSingletonTag()
+    )
+
+
+def isAlive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_three_clicks_from_the_sample_to_its_motion(panel, spin, application):
+    from TemporalRegistrationLib import worker
+
+    ui = panel.ui
+    assert ui.applyButton.text == "Select a cine"
+    assert not ui.applyButton.enabled
+    assert not ui.reviewCollapsibleButton.enabled
+    ui.sampleButton.click()
+    assert ui.applyButton.text == "Follow the motion of 'four-chamber' (20 frames)"
+    assert composite().GetBackgroundVolumeID() is not None
+    choose(ui.qualityComboBox, "fast")
+    spin(lambda: worker.shared().isReady)
+    first = run(panel, spin)
+    assert ui.statusLabel.text == "Done"
+    nodes = panel.review.nodes
+    assert nodes is not None
+    assert ui.reviewCollapsibleButton.enabled
+    assert ui.qualityLabel.text.endswith("of 20 frames good.") or "Doubtful" in ui.qualityLabel.text
+    assert ui.qualityTableView.rowCount == 20
+    ui.loopCheckBox.click()
+    ui.loopCheckBox.click()
+    ui.speedSpinBox.value = 30
+    play = ui.playWidget
+    play._buttons[2].click()
+    seen = set()
+    started = time.monotonic()
+    while time.monotonic() - started < 1.0:
+        spin(seconds=0.02)
+        seen.add(nodes.browser.GetSelectedItemNumber())
+    play._buttons[2].click()
+    assert len(seen) > 10
+    pid = worker.shared().processID
+    second = run(panel, spin)
+    assert worker.shared().processID == pid  # the same process, warm
+    assert first < 10
+    assert second < 3
+    assert panel.review.nodes.browser is nodes.browser
+
+
+def test_the_button_says_what_is_missing(panel, small):
+    ui, node = panel.ui, panel._parameterNode
+    assert ui.applyButton.text == "Select a cine"
+    ui.inputSelector.setCurrentNode(small)
+    assert node.inputSequence is small
+    choose(ui.modelComboBox, "")
+    choose(ui.qualityComboBox, "fast")
+    assert ui.applyButton.text == "Choose a model, or a higher quality"
+    choose(ui.qualityComboBox, "thorough")
+    assert ui.applyButton.text == "Follow the motion of 'heart' (6 frames)"
+    ui.taskTabWidget.setCurrentIndex(1)
+    assert ui.applyButton.text == "Select a fixed and a moving volume"
+    volume = slicer.mrmlScene.AddNode(small.GetNthDataNode(0))
+    ui.fixedSelector.setCurrentNode(volume)
+    ui.movingSelector.setCurrentNode(volume)
+    assert ui.applyButton.text == "Select two different volumes"
+    assert not ui.applyButton.enabled
+
+
+def test_the_reference_slider_shows_its_frame(panel, small):
+    ui = panel.ui
+    ui.inputSelector.setCurrentNode(small)
+    assert not ui.referenceSlider.enabled
+    ui.automaticReferenceCheckBox.click()
+    assert ui.referenceSlider.enabled
+    assert ui.referenceSlider.maximum == 5
+    ui.referenceSlider._slider.setValue(4)
+    assert panel._parameterNode.referenceFrame == 4
+    assert bridge.browserOf(small).GetSelectedItemNumber() == 4
+
+
+@pytest.fixture
+def followed(panel, small, phantom, spin):
+    """A run with labels and points."""
+    ui, grid = panel.ui, phantom.cine.grid
+    parts = [
+        segmentations.Segment("a", "left ventricle", (1.0, 0.0, 0.0), (phantom.labels[0] == 1).astype(np.uint8)),
+        segmentations.Segment("b", "myocardium", (0.0, 1.0, 0.0), (phantom.labels[0] == 2).astype(np.uint8)),
+    ]
+    drawn = segmentations.segmentationNodeFromMasks(parts, [part.mask for part in parts], grid, "drawn")
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "marks")
+    middle = grid.voxel_to_mm(np.array([24.0, 24.0])) * (-1, -1, 1)
+    points.AddControlPoint(*middle)
+    points.AddControlPoint(middle[0] + 12, middle[1] + 8, middle[2])
+    ui.inputSelector.setCurrentNode(small)
+    ui.labelsSelector.setCurrentNode(slicer.mrmlScene.AddNode(drawn))
+    ui.pointsSelector.setCurrentNode(points)
+    ui.automaticReferenceCheckBox.click()
+    quick(panel)
+    run(panel, spin)
+    assert panel.ui.statusLabel.text == "Done"
+    return panel
+
+
+def test_labels_and_points_are_followed(followed, phantom, small):
+    panel, nodes = followed, followed.review.nodes
+    grid = phantom.cine.grid
+    nodes.browser.SetSelectedItemNumber(5)
+    found = segmentations.segmentsOf(nodes.proxy(nodes.labels), grid)
+    assert [segment.name for segment in found] == ["left ventricle", "myocardium"]
+    truth = phantom.labels[5] == 1
+    overlap = 2 * (found[0].mask & truth).sum() / (found[0].mask.sum() + truth.sum())
+    assert overlap > 2 * ((phantom.labels[0] == 1) & truth).sum() / ((phantom.labels[0] == 1).sum() + truth.sum())
+    (sequence,) = nodes.points
+    positions = [np.array([sequence.GetNthDataNode(t).GetNthControlPointPosition(1) for t in range(6)]).reshape(6, 3)]
+    assert np.abs(positions[0][5] - positions[0][0]).max() > 0.2
+    assert nodes.proxy(sequence).GetNumberOfControlPoints() == 2
+    sizes = nodes.sizes.GetTable()
+    assert sizes.GetColumnName(2) == "left ventricle"
+    assert sizes.GetValue(0, 2).ToDouble() == pytest.approx((phantom.labels[0] == 1).sum() * 16.0)
+    assert "2D area" in panel.ui.ejectionLabel.text
+    assert "EF" not in panel.ui.ejectionLabel.text
+
+
+def test_every_switch_changes_what_is_shown(followed):
+    panel, ui, nodes = followed, followed.ui, followed.review.nodes
+    moving, compensated = views.cineProxyOf(nodes), nodes.proxy(nodes.compensated)
+    labels, points = nodes.proxy(nodes.labels).GetDisplayNode(), nodes.proxy(nodes.points[0]).GetDisplayNode()
+    assert composite().GetBackgroundVolumeID() == moving.GetID()
+    assert labels.GetVisibility()
+    assert points.GetVisibility()
+    ui.labelsCheckBox.click()
+    ui.pointsCheckBox.click()
+    assert not labels.GetVisibility()
+    assert not points.GetVisibility()
+    ui.labelsCheckBox.click()
+    motion = nodes.proxy(nodes.toFrame).GetDisplayNode()
+    assert not motion.GetVisibility()
+    ui.motionCheckBox.click()
+    assert motion.GetVisibility()
+    assert motion.GetVisualizationMode() == motion.VIS_MODE_GRID
+    choose(ui.motionStyleComboBox, "arrows")
+    assert motion.GetVisualizationMode() == motion.VIS_MODE_GLYPH
+    ui.jacobianCheckBox.click()
+    jacobian = nodes.proxy(nodes.jacobian)
+    assert composite().GetForegroundVolumeID() == jacobian.GetID()
+    assert composite().GetForegroundOpacity() == pytest.approx(0.6)
+    ui.opacitySlider.value = 30
+    assert composite().GetForegroundOpacity() == pytest.approx(0.3)
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(jacobian)
+    assert legend.GetVisibility()
+    ui.jacobianCheckBox.click()
+    assert composite().GetForegroundVolumeID() is None
+    assert not legend.GetVisibility()
+    ui.compensatedCheckBox.click()
+    assert composite().GetBackgroundVolumeID() == compensated.GetID()
+    assert not labels.GetVisibility()  # they belong on the moving frames
+    assert not motion.GetVisibility()
+    choose(ui.compareComboBox, "blended")
+    assert composite().GetForegroundVolumeID() == compensated.GetID()
+    choose(ui.compareComboBox, "sideBySide")
+    shown = [composite(f"TemporalRegistration{view}") for view in ("Moving", "Compensated", "Difference")]
+    expected = [moving, compensated, nodes.proxy(nodes.difference)]
+    assert [view.GetBackgroundVolumeID() for view in shown] == [volume.GetID() for volume in expected]
+    layout = slicer.app.layoutManager().layout
+    choose(ui.compareComboBox, "single")
+    assert slicer.app.layoutManager().layout != layout
+    assert not ui.uncertaintyCheckBox.visible
+    assert panel._parameterNode.motionStyle == "arrows"
+
+
+def test_curves_mark_the_frame_and_a_click_goes_to_it(followed, spin):
+    panel, ui, nodes = followed, followed.ui, followed.review.nodes
+    assert [ui.chartComboBox.itemData(i) for i in range(ui.chartComboBox.count)] == ["sizes", "motion", "quality"]
+    ui.chartButton.click()
+    manager = slicer.app.layoutManager()
+    assert manager.shownChart is nodes.sizesChart
+    import vtk
+
+    rows, collection = vtk.vtkIdTypeArray(), vtk.vtkCollection()
+    rows.InsertNextValue(3)
+    collection.AddItem(rows)
+    manager.plotWidget(0).plotView().dataSelected.emit(vtk.vtkStringArray(), collection)
+    assert nodes.browser.GetSelectedItemNumber() == 3
+    marker = panel.review._markers[0].GetTable()
+    time3 = nodes.table.GetTable().GetValueByName(3, "time").ToDouble()
+    assert marker.GetValue(0, 0).ToDouble() == marker.GetValue(1, 0).ToDouble() == time3
+
+
+def test_keys_play_and_step(followed, spin):
+    panel, browser = followed, followed.review.nodes.browser
+    panel.parent.activateWindow()
+    spin(seconds=0.1)
+    for key, frame in ((QtCore.Qt.Key.Key_Right, 1), (QtCore.Qt.Key.Key_Right, 2), (QtCore.Qt.Key.Key_Left, 1)):
+        QtTest.QTest.keyClick(panel.parent, key)
+        assert browser.GetSelectedItemNumber() == frame
+    QtTest.QTest.keyClick(panel.parent, QtCore.Qt.Key.Key_Space)
+    assert browser.GetPlaybackActive()
+    QtTest.QTest.keyClick(panel.parent, QtCore.Qt.Key.Key_Space)
+    assert not browser.GetPlaybackActive()
+
+
+def test_a_second_run_replaces_its_own_results_only(followed, spin):
+    before = names()
+    run(followed, spin)
+    assert names() == before
+    assert followed.ui.reviewCollapsibleButton.enabled
+
+
+def test_results_and_switches_survive_saving(followed, tmp_path, spin):
+    panel = followed
+    panel.ui.jacobianCheckBox.click()
+    panel.ui.smoothnessSpinBox.value = 0.7
+    path = tmp_path / "scene.mrb"
+    assert slicer.util.saveScene(str(path))
+    slicer.mrmlScene.Clear(0)
+    assert panel.review.nodes is None
+    assert panel.ui.applyButton.text == "Select a cine"
+    slicer.util.loadScene(str(path))
+    panel.initializeParameterNode()
+    nodes = panel.review.nodes
+    assert nodes is not None
+    assert panel._parameterNode.smoothness == 0.7
+    assert panel.ui.jacobianCheckBox.checked
+    assert composite().GetForegroundVolumeID() == nodes.proxy(nodes.jacobian).GetID()
+    nodes.browser.SetSelectedItemNumber(4)
+    shown = slicer.util.arrayFromVolume(nodes.proxy(nodes.compensated))
+    np.testing.assert_allclose(shown, slicer.util.arrayFromVolume(nodes.compensated.GetNthDataNode(4)))
+
+
+def test_export_writes_everything_and_keeps_what_is_the_users(followed, tmp_path, errors):
+    ui = followed.ui
+    ui.exportDirectoryButton.directory = str(tmp_path)
+    ui.exportButton.click()
+    folder = tmp_path / "heart motion"
+    assert str(folder) in ui.exportLabel.text
+    written = {path.name for path in folder.iterdir()}
+    assert written >= {
+        "compensated.seq.nrrd",
+        "toReference.seq.nrrd",
+        "toFrame.seq.nrrd",
+        "jacobian.seq.nrrd",
+        "quality.csv",
+        "sizes.csv",
+        "report.json",
+    }
+    assert {name.partition(".")[0] for name in written} >= {"labels", "points0"}
+    assert [path.name for path in tmp_path.iterdir()] == ["heart motion"]
+    followed.ui.exportButton.click()  # an earlier export is replaced
+    (folder / "report.json").unlink()
+    followed.ui.exportButton.click()
+    assert (folder / "quality.csv").exists()
+    assert "is not an earlier export" in errors.pop()
+
+
+def test_pair_is_registered(panel, small, spin):
+    ui = panel.ui
+    volumes = [slicer.mrmlScene.AddNode(small.GetNthDataNode(frame)) for frame in (0, 5)]
+    for name, volume in zip(("end-diastole", "end-systole"), volumes, strict=True):
+        volume.SetName(name)
+    ui.taskTabWidget.setCurrentIndex(1)
+    ui.fixedSelector.setCurrentNode(volumes[0])
+    ui.movingSelector.setCurrentNode(volumes[1])
+    quick(panel)
+    assert ui.applyButton.text == "Register 'end-systole' to 'end-diastole'"
+    run(panel, spin)
+    nodes = panel.review.nodes
+    assert nodes.warped.GetName() == "end-systole warped to end-diastole"
+    fixed, moving, warped = (
+        slicer.util.arrayFromVolume(node).astype(float) for node in (volumes[0], volumes[1], nodes.warped)
+    )
+    assert np.abs(warped - fixed).mean() < 0.85 * np.abs(moving - fixed).mean()
+    assert composite().GetBackgroundVolumeID() == volumes[0].GetID()
+    assert composite().GetForegroundVolumeID() == nodes.warped.GetID()
+
+
+def test_wrong_input_is_a_sentence_and_the_panel_stays_usable(panel, small, spin):
+    pixels = slicer.util.arrayFromVolume(small.GetNthDataNode(2)).astype(np.float32)
+    pixels[0, 3, 3] = np.nan
+    for frame in range(6):
+        node = small.GetNthDataNode(frame)
+        slicer.util.updateVolumeFromArray(node, pixels if frame == 2 else pixels * 0 + frame)
+    panel.ui.inputSelector.setCurrentNode(small)
+    quick(panel)
+    before = names()
+    run(panel, spin)
+    assert "Frame 2 of 'heart' has NaN" in panel.ui.statusLabel.text or "NaN" in panel.ui.statusLabel.text
+    assert names() == before
+    assert panel.ui.applyButton.enabled
+
+
+def long(panel) -> None:
+    """Settings that take long enough to be interrupted."""
+    quick(panel)
+    choose(panel.ui.qualityComboBox, "thorough")
+
+
+@pytest.fixture
+def running(panel, scene, spin):
+    """A registration that is under way."""
+    generator = np.random.default_rng(1)
+    frames = generator.normal(size=(8, 8, 96, 96)).astype(np.float32)
+    node = bridge.addCine(Cine(frames, Grid((96, 96, 8)), name="noise"))
+    panel.ui.inputSelector.setCurrentNode(node)
+    long(panel)
+    panel.ui.applyButton.click()
+    spin(lambda: panel._job is not None and panel._job.state.name == "RUNNING" and panel._job.fraction > 0.05)
+    return node
+
+
+def test_cancel_takes_effect_within_a_second(panel, running, spin):
+    before = names()
+    panel.ui.applyButton.click()
+    assert spin(lambda: panel._job is None) < 1.0
+    assert names() == before
+    assert panel.ui.statusLabel.text == "Cancelled."
+    assert panel.ui.applyButton.text.startswith("Follow")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_worker_that_does_not_listen_is_killed(panel, running, spin):
+    from TemporalRegistrationLib import worker
+
+    pid = worker.shared().processID
+    os.kill(pid, signal.SIGSTOP)
+    panel.ui.applyButton.click()
+    assert spin(lambda: panel._job is None) < 1.0
+    assert not isAlive(pid)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_crash_of_the_worker_gives_advice(panel, running, spin, small):
+    from TemporalRegistrationLib import worker
+
+    os.kill(worker.shared().processID, signal.SIGKILL)
+    spin(lambda: panel._job is None)
+    assert "choose a smaller region of interest" in panel.ui.statusLabel.text
+    panel.ui.inputSelector.setCurrentNode(small)
+    quick(panel)
+    run(panel, spin)
+    assert panel.ui.statusLabel.text == "Done"
+
+
+def test_a_deleted_input_ends_the_job_quietly(panel, running, spin):
+    slicer.mrmlScene.RemoveNode(running)
+    assert spin(lambda: panel._job is None) < 1.0
+    assert panel.review.nodes is None
+
+
+def test_a_closed_scene_ends_the_job_quietly(panel, running, spin):
+    from TemporalRegistrationLib.job import Job
+
+    slicer.mrmlScene.Clear(0)
+    assert panel._job is None
+    spin(lambda: Job._running is None, seconds=1.0)
+    assert panel.ui.applyButton.text == "Select a cine"
+
+
+def test_nothing_is_left_behind(panel, running, spin):
+    from TemporalRegistrationLib import worker
+
+    pid, scratch = worker.shared().processID, worker.shared().scratch
+    assert isAlive(pid)
+    started = time.monotonic()
+    panel.cleanup()
+    assert time.monotonic() - started < 1.0
+    assert not isAlive(pid)
+    assert not scratch.exists()
+
+
+def test_the_application_stays_alive(panel, scene, spin):
+    """A stack of 128x128x12 with 20 frames: no turn of the event loop takes longer than 100 ms of this process."""
+    axis = np.linspace(-1, 1, 128, dtype=np.float32)
+    radius = np.hypot(axis[:, None], axis[None])
+    beat = 0.5 + 0.1 * np.sin(np.linspace(0, 2 * np.pi, 20, endpoint=False))
+    frames = np.stack([np.broadcast_to(1 / (1 + np.exp(20 * (radius - r))), (12, 128, 128)) for r in beat])
+    node = bridge.addCine(Cine((1000 * frames).astype(np.int16), Grid((128, 128, 12), (1.8, 1.8, 8.0)), name="stack"))
+    panel.ui.inputSelector.setCurrentNode(node)
+    choose(panel.ui.qualityComboBox, "fast")
+    for _ in range(2):  # the second run replaces results, which is more to do
+        panel.ui.applyButton.click()
+        longest = 0.0
+        begun = time.monotonic()
+        while panel._job is not None:
+            assert time.monotonic() - begun < 60
+            started = time.thread_time()
+            slicer.app.processEvents()
+            longest = max(longest, time.thread_time() - started)
+            time.sleep(0.002)
+        assert panel.ui.statusLabel.text == "Done"
+        print(f"longest turn {longest * 1000:.0f} ms")
+        assert longest < 0.1
+
+
+def test_another_python_is_remembered_and_judged(panel, small, spin, tmp_path, application):
+    from TemporalRegistrationLib import environment, worker
+
+    worker.closeShared()
+    empty = tmp_path / "python"
+    empty.write_text("#!/bin/sh\necho 'no module named torch' >&2\nexit 1\n")
+    empty.chmod(0o755)
+    try:
+        panel.ui.pythonPathLineEdit.currentPath = str(empty)
+        assert environment.ownPython() == str(empty)
+        panel.ui.inputSelector.setCurrentNode(small)
+        quick(panel)
+        run(panel, spin)
+        assert str(empty) in panel.ui.statusLabel.text
+        assert "no module named torch" in panel.ui.statusLabel.text
+        panel.ui.pythonPathLineEdit.currentPath = str(tmp_path / "nothing")
+        run_text = panel.ui.applyButton.text
+        panel.ui.applyButton.click()
+        assert "There is no Python at" in panel.ui.statusLabel.text
+        assert panel.ui.applyButton.text == run_text
+    finally:
+        panel.ui.pythonPathLineEdit.currentPath = ""
+    run(panel, spin)
+    assert panel.ui.statusLabel.text == "Done"

@@ -1,0 +1,105 @@
+"""The panel uses only what the real application has: facts read off Slicer 5.10, against the .ui file and the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+UI = "TemporalRegistration/Resources/UI/TemporalRegistration.ui"
+CODE = ("TemporalRegistration/TemporalRegistration.py", "TemporalRegistration/TemporalRegistrationLib/review.py")
+
+
+@pytest.fixture(scope="module")
+def known(repository) -> dict:
+    """Class -> members, properties and signals; those of QWidget are listed once."""
+    facts = json.loads((repository / "Testing/host/slicer-5.10-widgets.json").read_text(encoding="utf-8"))
+    for name, fact in facts.items():
+        for kind in () if name in ("QTimer", "QProcess") else ("members", "properties"):
+            fact[kind] = {*fact[kind], *facts["QWidget"][kind]}
+    return facts
+
+
+@pytest.fixture(scope="module")
+def root(repository):
+    return ElementTree.parse(repository / UI).getroot()
+
+
+@pytest.fixture(scope="module")
+def widgets(root) -> dict[str, str]:
+    return {widget.get("name"): widget.get("class") for widget in root.iter("widget")}
+
+
+def test_ui_uses_what_slicer_has(root, widgets, known):
+    assert len(widgets) == len(list(root.iter("widget"))), "a widget name twice"
+    for widget in root.iter("widget"):
+        assert widget.get("class") in known, f"Slicer 5.10 has no {widget.get('class')}"
+        for item in widget.findall("property"):
+            dynamic = item.get("stdset") == "0"  # the application's own, such as SlicerParameterName
+            assert dynamic or item.get("name") in known[widget.get("class")]["properties"], item.get("name")
+    for connection in root.iter("connection"):
+        sender, receiver = widgets[connection.findtext("sender")], widgets[connection.findtext("receiver")]
+        assert connection.findtext("signal") in known[sender]["signals"]
+        assert connection.findtext("slot").partition("(")[0] in known[receiver]["members"], receiver
+
+
+def test_every_widget_that_can_be_used_has_a_tool_tip(root):
+    silent = {"QWidget", "QLabel", "QTabWidget", "ctkCollapsibleButton", "qMRMLWidget"}
+    for widget in root.iter("widget"):
+        tips = [item for item in widget.findall("property") if item.get("name") == "toolTip"]
+        assert tips or widget.get("class") in silent, widget.get("name")
+
+
+@pytest.mark.parametrize("path", CODE)
+def test_code_uses_what_slicer_has(repository, widgets, known, path):
+    code = (repository / path).read_text(encoding="utf-8")
+    used = re.findall(r"\bui\.(\w+)\.(\w+)", code)
+    assert used
+    for name, member in used:
+        assert member in known[widgets[name]]["members"] | known[widgets[name]]["properties"] | {"connect"}, (
+            name,
+            member,
+        )
+    for name, signal in re.findall(r"\bui\.(\w+)\.connect\(\s*\"([^\"]+)\"", code):
+        assert signal in known[widgets[name]]["signals"], (name, signal)
+    for name in re.findall(r"\bui\.(\w+)", code):
+        assert name in widgets, name
+
+
+@pytest.mark.parametrize(
+    ("path", "variable", "cls"),
+    [
+        ("TemporalRegistration/TemporalRegistrationLib/worker.py", r"\b_?process", "QProcess"),
+        ("TemporalRegistration/TemporalRegistrationLib/job.py", r"_(?:step|kill)Timer", "QTimer"),
+    ],
+)
+def test_processes_and_timers_are_used_as_slicer_has_them(repository, known, path, variable, cls):
+    code = (repository / path).read_text(encoding="utf-8")
+    members = set(re.findall(rf"{variable}\.(\w+)\(", code))
+    assert members
+    assert members <= {*known[cls]["members"]}, members - {*known[cls]["members"]}
+    for signal in re.findall(rf"{variable}\.(?:dis)?connect\(\"([^\"]+)\"", code):
+        assert signal in known[cls]["signals"], signal
+
+
+def test_plot_view_tells_what_was_clicked(repository, known):
+    code = (repository / CODE[1]).read_text(encoding="utf-8")
+    (signal,) = re.findall(r"view\.connect\(\"([^\"]+)\"", code)
+    assert signal in known["qMRMLPlotView"]["signals"]
+
+
+def test_parameters_are_bound_to_widgets_that_the_application_can_bind(root, repository):
+    code = (repository / CODE[0]).read_text(encoding="utf-8")
+    body = code[code.index("class TemporalRegistrationParameterNode") : code.index("class TemporalRegistrationWidget")]
+    fields = dict(re.findall(r"^    (\w+): (\w+)", body, re.M))
+    kinds = {"QCheckBox": "bool", "QLineEdit": "str", "QDoubleSpinBox": "float", "qMRMLNodeComboBox": "vtkMRML"}
+    bound = {}
+    for widget in root.iter("widget"):
+        for item in widget.findall("property"):
+            if item.get("name") == "SlicerParameterName":
+                bound[item.findtext("string")] = widget.get("class")
+    assert set(bound) <= set(fields)
+    for name, cls in bound.items():
+        assert fields[name].startswith(kinds[cls]), name
