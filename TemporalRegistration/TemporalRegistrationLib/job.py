@@ -113,6 +113,8 @@ class Job:
         """Stop; the scene stays as it was. The worker gets a moment to stop by itself, and is killed then."""
         if not self.isActive or self._cancelling:
             return
+        if self.state is State.WRITING and self.fraction >= 1.0:
+            return  # too late: the results are there
         if self._request is None or self.state is State.WRITING:
             self._end(State.CANCELLED, Cancelled("Cancelled."))
             return
@@ -156,8 +158,10 @@ class Job:
         """Some steps of the work in this process, then the application's turn."""
         end = time.monotonic() + _STEP_SECONDS
         try:
-            while self._steps is not None and time.monotonic() < end:
+            while True:
                 fraction, text = next(self._steps)
+                if fraction >= 1.0 or time.monotonic() > end:
+                    break  # after the scene has changed, the application gets its turn at once
         except StopIteration as last:
             self._steps = None
             self._stepTimer.stop()

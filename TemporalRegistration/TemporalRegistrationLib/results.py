@@ -137,8 +137,20 @@ def replaceResults(
     new: Mapping[str, slicer.vtkMRMLNode],
     partner: slicer.vtkMRMLNode | None = None,
 ) -> None:
-    """Link the new results, hand over to them what refers to the old ones (views, plots, nodes under a transform),
-    and remove the old ones."""
+    """Hand over to the new results and remove the old ones."""
+    handOver(inputNode, old, new, partner)
+    for _ in removeSteps(old.values()):
+        pass
+
+
+def handOver(
+    inputNode: slicer.vtkMRMLNode,
+    old: Mapping[str, slicer.vtkMRMLNode],
+    new: Mapping[str, slicer.vtkMRMLNode],
+    partner: slicer.vtkMRMLNode | None = None,
+) -> None:
+    """Link the new results in place of the old ones, and give them what refers to those (views, plots, nodes under a
+    transform). The old ones are nobody's then, and can be removed."""
     own = {node.GetID() for node in (*old.values(), *new.values())}
     others = [node for node in _sceneNodes() if node.GetID() not in own and not node.IsA("vtkMRMLSequenceBrowserNode")]
     for role, node in old.items():
@@ -148,11 +160,22 @@ def replaceResults(
         if role in new:
             for other in others:
                 other.UpdateReferenceID(node.GetID(), new[role].GetID())
-    folders = _foldersOf(old.values())
-    for node in old.values():
-        removeNode(node)
-    _removeEmptyFolders(folders)
     linkResults(inputNode, new, partner)
+
+
+def removeSteps(nodes: Iterable[slicer.vtkMRMLNode]) -> Iterator[None]:
+    """Remove the nodes and their folders, one a step; all at once where nobody asks for the next step."""
+    left = list(nodes)
+    folders = _foldersOf(left)
+    try:
+        while left:
+            removeNode(left.pop())
+            yield
+    finally:
+        with batch():
+            for node in left:
+                removeNode(node)
+            _removeEmptyFolders(folders)
 
 
 def groupInFolder(name: str, under: slicer.vtkMRMLNode, nodes: list[slicer.vtkMRMLNode]) -> None:

@@ -261,7 +261,10 @@ def addMotion(
 def motionSteps(
     motion: Motion, derived: Derived, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn
 ) -> Steps[MotionNodes]:
-    """``addMotion`` of what was computed already, in steps; the scene changes in the last one."""
+    """``addMotion`` of what was computed already, in steps.
+
+    The scene changes in one step. Those after it, of fraction 1, only remove the results of a former run.
+    """
     _checkUnchanged(motion, sequenceNode)
     built = yield from buildSequences(motion, derived, sequenceNode, drawn)
     _checkUnchanged(motion, sequenceNode)
@@ -285,7 +288,9 @@ def motionSteps(
                 browser.GetProxyNode(sequenceNode), proxies, [*tables.values(), *plots.values()], colors, motion.grid
             )
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
-        results.replaceResults(sequenceNode, old, {**built, **shown, **tables, **colors, **plots})
+        results.handOver(sequenceNode, old, {**built, **shown, **tables, **colors, **plots})
+    for _ in results.removeSteps(old.values()):
+        yield 1.0, "Removing the former results"
     return motionNodesOf(sequenceNode)
 
 

@@ -76,8 +76,10 @@ def pixels(estimate: Estimate, seeds: range) -> tuple[torch.Tensor, torch.Tensor
 
 
 def with_card(model: str, calibrations: dict[str, dict[str, float]]) -> None:
-    """Write the calibrations to the card of a model in the package's folder of models."""
-    folder = Path(zoo.__file__).parent.parent / "Resources" / "Models" / model
+    """Write the calibrations to the card of a model: a folder, or a name in the package's folder of models."""
+    folder = Path(model)
+    if not (folder / zoo.CARD).is_file():
+        folder = Path(zoo.__file__).parent.parent / "Resources" / "Models" / model
     card = replace(zoo.read_card(folder), calibration=calibrations)
     (folder / zoo.CARD).write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     zoo.clear_cache()

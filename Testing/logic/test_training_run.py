@@ -33,8 +33,9 @@ TINY = Configuration(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
+    """Before the module's other fixtures: with another number of threads, the same training takes another path."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
