@@ -18,6 +18,7 @@ from . import flow
 from .cine import Motion
 from .errors import InputError
 from .grid import Grid
+from .networks import ProbabilisticVoxelMorph
 
 
 def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
@@ -143,6 +144,20 @@ def dropout(
             return flow.exp(network(reference, frames)[0])
         finally:
             hook.remove()
+
+    return draw
+
+
+def drawn(
+    network: ProbabilisticVoxelMorph, reference: torch.Tensor, frames: torch.Tensor, seed: int = 0
+) -> Callable[[int], torch.Tensor]:
+    """Draws for ``sampled`` of a network that gives a mean and a variance of the velocity (Dalca et al. 2019)."""
+    mean, log_variance = (field[0] for field in network.distribution(reference, frames))
+    generator = torch.Generator(mean.device).manual_seed(seed)
+
+    def draw(_: int) -> torch.Tensor:
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        return flow.exp(mean + (0.5 * log_variance).exp() * noise)
 
     return draw
 

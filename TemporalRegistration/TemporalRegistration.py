@@ -1,21 +1,24 @@
 import sys
 from contextlib import suppress
-from dataclasses import replace
-from math import ceil
 from pathlib import Path
+from typing import Annotated, Union
 
 import slicer
 import vtk
 from slicer import (
-    vtkMRMLDisplayableNode,
-    vtkMRMLMarkupsNode,
+    vtkMRMLLabelMapVolumeNode,
+    vtkMRMLMarkupsClosedCurveNode,
+    vtkMRMLMarkupsCurveNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLMarkupsLineNode,
     vtkMRMLMarkupsROINode,
     vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
     vtkMRMLSequenceNode,
 )
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -31,14 +34,18 @@ for _folder in (str(_HERE), str(_LOGIC)):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
-from TemporalRegistrationLib import environment, export, layouts, sample, scene, worker  # noqa: E402
+from TemporalRegistrationLib import choices, environment, export, sample, scene, worker  # noqa: E402
 from TemporalRegistrationLib.job import Job, State  # noqa: E402
-from TemporalRegistrationLib.review import ReviewPanel  # noqa: E402
-from TemporalRegistrationLib.tasks import CineTask, PairTask, refinement  # noqa: E402
+from TemporalRegistrationLib.panel.curves import CurvesPart  # noqa: E402
+from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
+from TemporalRegistrationLib.panel.inputs import InputPart  # noqa: E402
+from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
+from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
+from TemporalRegistrationLib.panel.run import RunPart  # noqa: E402
+from TemporalRegistrationLib.selftest import SelfTest  # noqa: E402
+from TemporalRegistrationLib.tasks import CineTask, PairTask  # noqa: E402
 
-from DeepRegLogic.cine import Cine  # noqa: E402
-from DeepRegLogic.errors import Cancelled, RegistrationError  # noqa: E402
-from DeepRegLogic.zoo import list_models  # noqa: E402
+from DeepRegLogic.errors import RegistrationError  # noqa: E402
 
 
 class TemporalRegistration(ScriptedLoadableModule):
@@ -90,7 +97,7 @@ class TemporalRegistrationParameterNode:
     points - Markups drawn on the reference frame, to be followed.
     fixedVolume, movingVolume - The pair.
     task - "cine" or "pair": which tab is open.
-    model - Name of a model of the zoo; empty for refinement from zero.
+    model, pairModel - Names of models of the zoo; empty for refinement from zero.
     quality - "fast", "standard" or "thorough".
     device - Where to compute: "auto", "cpu", "cuda:0", ...
     similarity, smoothness - Of the refinement.
@@ -101,17 +108,25 @@ class TemporalRegistrationParameterNode:
     automaticReference: bool = True
     referenceFrame: int = 0
     regionOfInterest: vtkMRMLMarkupsROINode
-    labels: vtkMRMLDisplayableNode
-    points: vtkMRMLMarkupsNode
+    # unions tell the selectors which classes of nodes they offer; None has to be among them
+    labels: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
+    points: Union[  # noqa: UP007
+        vtkMRMLMarkupsFiducialNode,
+        vtkMRMLMarkupsCurveNode,
+        vtkMRMLMarkupsClosedCurveNode,
+        vtkMRMLMarkupsLineNode,
+        None,
+    ] = None
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
     pairRegionOfInterest: vtkMRMLMarkupsROINode
     task: str = "cine"
     model: str = "tlrn-cardiac"
+    pairModel: str = "voxelmorph-cardiac"
     quality: str = "standard"
     device: str = "auto"
     similarity: str = "lncc"
-    smoothness: float = 0.2
+    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = 0.2
     showCompensated: bool = False
     showLabels: bool = True
     showPoints: bool = True
@@ -124,7 +139,9 @@ class TemporalRegistrationParameterNode:
 
 
 class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Uses ScriptedLoadableModuleWidget base class, available at:
+    """The panel: its parts are in ``TemporalRegistrationLib/panel``, one file a section.
+
+    Uses ScriptedLoadableModuleWidget base class, available at:
     https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
     """
 
@@ -133,12 +150,8 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.review = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._job: Job | None = None
-        self._message = ""
-        self._refreshing = False
 
     def setup(self) -> None:
         """Called when the user opens the module the first time and the widget is initialized."""
@@ -147,43 +160,34 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.ui.inputSelector.addAttribute("vtkMRMLSequenceNode", "DataNodeClassName", "vtkMRMLScalarVolumeNode")
 
         self.logic = TemporalRegistrationLogic()
-        self.review = ReviewPanel(self.ui, lambda: self._parameterNode)
-        self._fillChoices()
-        self.ui.pythonPathLineEdit.currentPath = environment.ownPython()
+
+        def settings():
+            return self._parameterNode
+
+        self.inputs = InputPart(self.ui, settings)
+        self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
+        self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
+        self.review = ReviewPart(self.ui, settings)
+        self.curves = CurvesPart(self.ui)
+        self.exports = ExportPart(self.ui, lambda: self.review.nodes, self.logic.export)
+        self._setResults(None)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
-        for name in ("model", "quality", "device", "similarity"):
-            getattr(self.ui, f"{name}ComboBox").connect("currentIndexChanged(int)", self.onChoice)
-        self.ui.taskTabWidget.connect("currentChanged(int)", self.onChoice)
-        self.ui.referenceSlider.connect("valueChanged(double)", self.onReferenceFrame)
-        self.ui.pythonPathLineEdit.connect("currentPathChanged(QString)", self.onPythonPath)
-        self.ui.sampleButton.connect("clicked(bool)", self.onSampleButton)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.exportButton.connect("clicked(bool)", self.onExportButton)
         self.initializeParameterNode()
-
-    def _fillChoices(self) -> None:
-        choices = {
-            "model": [(title, name) for name, (title, _summary) in self.logic.models().items()],
-            "quality": [(_("Fast"), "fast"), (_("Standard"), "standard"), (_("Thorough"), "thorough")],
-            "device": [(_("Automatic"), "auto"), (_("CPU"), "cpu")],
-            "similarity": [(_("Local correlation (brightness may change)"), "lncc"), (_("Squared difference"), "mse")],
-        }
-        for name, items in choices.items():
-            for title, value in items:
-                getattr(self.ui, f"{name}ComboBox").addItem(title, value)
 
     def cleanup(self) -> None:
         """Called when the application closes and the module widget is destroyed."""
-        self._cancelJob()
-        self.setParameterNode(None)
-        self.review.close()
         self.removeObservers()
+        self.run.abandon()
+        self.setParameterNode(None)
+        self._setResults(None)
+        self.method.close()
+        self.curves.close()
         worker.closeShared()
 
     def enter(self) -> None:
@@ -194,10 +198,17 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         """Called each time the user opens a different module; a running registration goes on."""
         self.setParameterNode(None)
 
+    def onReload(self) -> None:
+        """Reload the module with its packages, which a reload of this file alone would leave as they were."""
+        for name in list(sys.modules):
+            if name.partition(".")[0] in ("TemporalRegistrationLib", "DeepRegLogic"):
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
     def onSceneStartClose(self, caller, event) -> None:
         """Called just before the scene is closed."""
-        self._cancelJob()
-        self.review.setResults(None)
+        self.run.abandon()
+        self._setResults(None)
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
@@ -205,171 +216,73 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneEndImport(self, caller, event) -> None:
+        """What was loaded may be settings of this module, with their results."""
+        if self.parent.isEntered and not slicer.mrmlScene.IsClosing():
+            self.initializeParameterNode()
+
     def onNodeRemoved(self, caller, event) -> None:
-        """Results or inputs that are gone are not shown any more."""
-        if self._parameterNode is not None and self._job is None:
+        """Results, inputs or settings that are gone are not shown any more."""
+        if self._parameterNode is None or self.run.job is not None or slicer.mrmlScene.IsClosing():
+            return
+        if slicer.mrmlScene.IsNodePresent(self._parameterNode.parameterNode):
             self._showResults()
+        else:
+            self.initializeParameterNode()
 
     def initializeParameterNode(self) -> None:
-        """Make sure that there is a parameter node, and show it."""
-        self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputSequence:
-            firstSequence = self.ui.inputSelector.currentNode() or slicer.mrmlScene.GetFirstNodeByClass(
-                "vtkMRMLSequenceNode"
-            )
-            if firstSequence and firstSequence.GetDataNodeClassName() == "vtkMRMLScalarVolumeNode":
-                self._parameterNode.inputSequence = firstSequence
+        """Make sure that there is a parameter node, and show it: the chosen one, else that of the scene."""
+        chosen = self.ui.settingsSelector.currentNode()
+        self.setParameterNode(TemporalRegistrationParameterNode(chosen) if chosen else self.logic.getParameterNode())
+        self.inputs.chooseFirst()
 
     def setParameterNode(self, parameterNode: TemporalRegistrationParameterNode | None) -> None:
         """Show a parameter node, and follow its changes."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameterNodeModified)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameterNodeModified)
-            self._onParameterNodeModified()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
+            self.refresh()
 
-    def _onParameterNodeModified(self, caller=None, event=None) -> None:
-        if self._refreshing or self._parameterNode is None:
-            return
-        self._refreshing = True
-        try:
-            self._showChoices()
+    def onSettingsChosen(self, node: slicer.vtkMRMLScriptedModuleNode | None) -> None:
+        """Show the settings that the user chose in the list, or made there."""
+        if node and self._parameterNode and node is not self._parameterNode.parameterNode:
+            self.setParameterNode(TemporalRegistrationParameterNode(node))
+
+    def refresh(self, caller=None, event=None) -> None:
+        """Show what the parameter node says."""
+        if self._parameterNode:
+            for part in (self.inputs, self.method, self.run):
+                part.refresh()
             self._showResults()
-            self._checkCanApply()
             self.review.refresh()
-        finally:
-            self._refreshing = False
 
-    def _showChoices(self) -> None:
-        """Put what is not bound to the parameter node by name into the widgets."""
-        for name in ("model", "quality", "device", "similarity"):
-            box, value = getattr(self.ui, f"{name}ComboBox"), getattr(self._parameterNode, name)
-            index = box.findData(value)
-            if index < 0:  # a scene made with a model or a device that is not here
-                index = 0
-                setattr(self._parameterNode, name, box.itemData(0))
-            box.setCurrentIndex(index)
-        self.ui.taskTabWidget.setCurrentIndex(("cine", "pair").index(self._parameterNode.task))
-        self.ui.modelSummaryLabel.text = self.logic.models()[self._parameterNode.model][1]
-        sequenceNode = self._parameterNode.inputSequence
-        last = max(0, sequenceNode.GetNumberOfDataNodes() - 1) if sequenceNode else 0
-        self.ui.referenceSlider.maximum = last
-        self.ui.referenceSlider.value = min(self._parameterNode.referenceFrame, last)
-        self.ui.referenceSlider.enabled = not self._parameterNode.automaticReference and last > 0
+    def onJobEnded(self, job: Job) -> None:
+        """Show the results of a registration."""
+        self.method.listDevices()
+        if self._parameterNode:
+            if job.state is State.DONE and self._parameterNode.task == "pair":
+                self._parameterNode.showCompensated = True
+            self.refresh()
 
     def _showResults(self) -> None:
         """Review the results of the input, if it has any."""
-        if self._parameterNode.task == "cine":
-            nodes, fixed = scene.motionNodesOf(self._parameterNode.inputSequence), None
-        else:
+        fixed = None
+        if self._parameterNode.task == "pair":
             fixed = self._parameterNode.fixedVolume
             nodes = scene.pairNodesOf(fixed, self._parameterNode.movingVolume)
+        else:
+            nodes = scene.motionNodesOf(self._parameterNode.inputSequence)
         if nodes != self.review.nodes:
-            self.review.setResults(nodes, fixed)
+            self._setResults(nodes, fixed)
 
-    def _checkCanApply(self) -> None:
-        """The button says what it will do, or what is missing."""
-        running = self._job is not None
-        reason = self.logic.whyNot(self._parameterNode)
-        button = self.ui.applyButton
-        button.text = _("Cancel") if running else reason or self.logic.offer(self._parameterNode)
-        button.toolTip = reason or (
-            _("Stop; the scene stays as it was") if running else _("Add the motion to the scene")
-        )
-        button.enabled = running or not reason
-        for widget in (self.ui.taskTabWidget, self.ui.methodCollapsibleButton):
-            widget.enabled = not running
-        self.ui.progressBar.visible = running
-        self.ui.statusLabel.text = self._message
-        if not reason and not running:
-            self.logic.warmUp()
-
-    def onChoice(self, index: int) -> None:
-        """Store what was chosen in a list or a tab."""
-        if self._parameterNode and not self._refreshing:
-            for name in ("model", "quality", "device", "similarity"):
-                setattr(self._parameterNode, name, getattr(self.ui, f"{name}ComboBox").currentData)
-            self._parameterNode.task = ("cine", "pair")[self.ui.taskTabWidget.currentIndex]
-
-    def onReferenceFrame(self, value: float) -> None:
-        """Store the reference frame, and show it."""
-        if self._parameterNode and not self._refreshing and self._parameterNode.inputSequence:
-            self._parameterNode.referenceFrame = int(value)
-            scene.browserOf(self._parameterNode.inputSequence).SetSelectedItemNumber(int(value))
-
-    def onPythonPath(self, path: str) -> None:
-        """Remember the Python environment to compute in."""
-        environment.setOwnPython(path)
-
-    def onSampleButton(self, checked: bool = False) -> None:
-        """Load the bundled cine and show it."""
-        with slicer.util.tryWithErrorDisplay(_("The sample could not be loaded."), waitCursor=True):
-            sequenceNode = sample.loadSample()
-            self._parameterNode.inputSequence = sequenceNode
-            proxy = scene.browserOf(sequenceNode).GetProxyNode(sequenceNode)
-            slicer.util.setSliceViewerLayers(background=proxy.GetID(), foreground=None, label=None)
-            layouts.fit(proxy)
-
-    def onApplyButton(self, checked: bool = False) -> None:
-        """Start the registration, or stop it."""
-        if self._job is not None:
-            self._job.cancel()
-            return
-        with slicer.util.tryWithErrorDisplay(_("The registration could not be started.")):
-            if not environment.ownPython():
-                environment.ensurePackages(self.resourcePath("requirements.txt"))
-            self._message = ""
-            job = self.logic.job(self._parameterNode)
-            job.onChanged = self.onJobChanged
-            self._job = job
-            try:
-                job.start()
-            except RegistrationError as error:
-                self._job, self._message = None, str(error)
-                self._checkCanApply()
-
-    def onJobChanged(self, job: Job) -> None:
-        """Show how far the registration is, and its results when it is done."""
-        if job.isActive:
-            left = job.secondsLeft()
-            text = (
-                job.text if left is None else _("{text} ({seconds} s left)").format(text=job.text, seconds=ceil(left))
-            )
-            self.ui.progressBar.value = round(1000 * job.fraction)
-            self.ui.statusLabel.text = self._message = text
-            if job.state is State.STARTING and job.fraction == 0.0 and self._parameterNode:
-                self._checkCanApply()
-            return
-        self._job = None
-        self._message = _("Done") if job.state is State.DONE else job.text
-        self._listDevices()
-        self.ui.progressBar.value = 0
-        if self._parameterNode:
-            self._onParameterNodeModified()
-
-    def _listDevices(self) -> None:
-        """Add the graphics cards that the worker found."""
-        for device in worker.shared().devices:
-            if self.ui.deviceComboBox.findData(device["name"]) < 0:
-                self.ui.deviceComboBox.addItem(device["title"], device["name"])
-
-    def _cancelJob(self) -> None:
-        """Stop a running registration and do not listen to it any more."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.onChanged = None
-            job.cancel()
-            self._message = ""
-
-    def onExportButton(self, checked: bool = False) -> None:
-        """Write the results to the folder."""
-        self.ui.exportLabel.text = ""
-        with slicer.util.tryWithErrorDisplay(_("The results could not be written."), waitCursor=True):
-            folder = self.logic.export(self.review.nodes, self.ui.exportDirectoryButton.directory)
-            self.ui.exportLabel.text = _("Written to {folder}").format(folder=folder)
+    def _setResults(self, nodes, fixed=None) -> None:
+        self.review.setResults(nodes, fixed)
+        self.curves.setResults(nodes)
+        self.exports.setResults(nodes)
 
 
 class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
@@ -386,36 +299,6 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return TemporalRegistrationParameterNode(super().getParameterNode())
 
-    def models(self) -> dict[str, tuple[str, str]]:
-        """Title and summary of the models by name, best first; the empty name is refinement without a model."""
-        cards = {card.name: (card.title, card.summary) for card in list_models()}
-        return {**cards, "": (_("No model"), _("The motion is found by refinement alone: for any kind of image."))}
-
-    def whyNot(self, parameterNode: TemporalRegistrationParameterNode) -> str:
-        """What keeps the registration from being run, in a few words, or ""."""
-        if not parameterNode.model and parameterNode.quality == "fast":
-            return _("Choose a model, or a higher quality")
-        if parameterNode.task == "pair":
-            fixed, moving = parameterNode.fixedVolume, parameterNode.movingVolume
-            if not fixed or not moving:
-                return _("Select a fixed and a moving volume")
-            return _("Select two different volumes") if fixed is moving else ""
-        if not parameterNode.inputSequence:
-            return _("Select a cine")
-        if parameterNode.inputSequence.GetNumberOfDataNodes() < 2:
-            return _("Select a cine of at least two frames")
-        return ""
-
-    def offer(self, parameterNode: TemporalRegistrationParameterNode) -> str:
-        """What the registration will do."""
-        if parameterNode.task == "pair":
-            text = _("Register '{moving}' to '{fixed}'")
-            names = {"moving": parameterNode.movingVolume.GetName(), "fixed": parameterNode.fixedVolume.GetName()}
-            return text.format(**names)
-        sequenceNode = parameterNode.inputSequence
-        text = _("Follow the motion of '{name}' ({count} frames)")
-        return text.format(name=sequenceNode.GetName(), count=sequenceNode.GetNumberOfDataNodes())
-
     def warmUp(self) -> None:
         """Start the worker in advance where it can run, so that the first registration starts at once."""
         if not worker.shared().isRunning and environment.isReady():
@@ -424,24 +307,7 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def job(self, parameterNode: TemporalRegistrationParameterNode) -> Job:
         """The job that the parameter node describes, not started yet."""
-        options = {
-            "model": parameterNode.model or None,
-            "refine": refinement(parameterNode.quality, parameterNode.similarity, parameterNode.smoothness),
-            "device": parameterNode.device,
-        }
-        if parameterNode.task == "pair":
-            fixed, moving = parameterNode.fixedVolume, parameterNode.movingVolume
-            return Job(PairTask(fixed, moving, parameterNode.pairRegionOfInterest, **options))
-        return Job(
-            CineTask(
-                parameterNode.inputSequence,
-                labels=parameterNode.labels,
-                markups=[parameterNode.points] if parameterNode.points else [],
-                roi=parameterNode.regionOfInterest,
-                reference=None if parameterNode.automaticReference else parameterNode.referenceFrame,
-                **options,
-            )
-        )
+        return Job(choices.taskOf(parameterNode))
 
     def process(self, parameterNode: TemporalRegistrationParameterNode, progressCallback=None):
         """Do what the parameter node says, and wait; the nodes that were made."""
@@ -515,77 +381,12 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         return (export.exportPair if isinstance(nodes, scene.PairNodes) else export.exportMotion)(nodes, folder)
 
 
-class TemporalRegistrationTest(ScriptedLoadableModuleTest):
-    """Uses ScriptedLoadableModuleTest base class, available at:
+class TemporalRegistrationTest(SelfTest, ScriptedLoadableModuleTest):
+    """The tests are in ``TemporalRegistrationLib/selftest.py``.
+
+    Uses ScriptedLoadableModuleTest base class, available at:
     https://github.com/Slicer/Slicer/blob/main/Base/Python/slicer/ScriptedLoadableModule.py
     """
 
-    def setUp(self):
-        """Start from an empty scene."""
-        slicer.mrmlScene.Clear()
-
-    def runTest(self):
-        """Run every test, each on an empty scene."""
-        for test in (
-            self.test_cineIsFollowed,
-            self.test_pairIsRegistered,
-            self.test_runIsCancelled,
-            self.test_emptySequenceIsRefused,
-        ):
-            self.setUp()
-            test()
-
-    def _cine(self):
-        """Five frames of the bundled cine from rest to contraction, at half the resolution."""
-        cine = scene.cineFromSequence(sample.loadSample())
-        slicer.mrmlScene.Clear()
-        frames = cine.frames[:10:2, ::2, ::2]
-        grid = replace(cine.grid, size=(*frames.shape[:0:-1], 1), spacing=tuple(2 * s for s in cine.grid.spacing))
-        return Cine(frames, grid, cine.times[:10:2], name="cine")
-
-    def test_cineIsFollowed(self):
-        """The motion of the bundled cine is found, and what is added to the scene plays."""
-        self.delayDisplay("Registering the bundled cine")
-        sequenceNode = scene.addCine(self._cine())
-        nodes = TemporalRegistrationLogic().registerCine(sequenceNode, model=None, reference=0, device="cpu")
-        errors = {
-            name: [nodes.table.GetTable().GetValueByName(frame, name).ToDouble() for frame in range(5)]
-            for name in ("error before", "error after", "folded")
-        }
-        self.assertLess(sum(errors["error after"]), 0.7 * sum(errors["error before"]))
-        self.assertEqual(max(errors["folded"]), 0.0)
-        for frame in range(5):
-            nodes.browser.SetSelectedItemNumber(frame)
-            transform = nodes.proxy(nodes.toFrame).GetTransformFromParent()
-            grid = slicer.vtkOrientedGridTransform.SafeDownCast(transform).GetDisplacementGrid()
-            largest = max(abs(value) for value in grid.GetPointData().GetScalars().GetRange(-1))
-            self.assertEqual(largest == 0.0, frame == 0)
-        self.delayDisplay("Test passed")
-
-    def test_pairIsRegistered(self):
-        """Two volumes are registered, and the warped one is nearer to the fixed one."""
-        self.delayDisplay("Registering two volumes")
-        sequenceNode = scene.addCine(self._cine())
-        volumes = [slicer.mrmlScene.AddNode(sequenceNode.GetNthDataNode(frame)) for frame in (0, 4)]
-        nodes = TemporalRegistrationLogic().registerPair(*volumes, model=None, device="cpu")
-        fixed, moving, warped = (slicer.util.arrayFromVolume(node).astype(float) for node in (*volumes, nodes.warped))
-        self.assertLess(abs(warped - fixed).mean(), 0.8 * abs(moving - fixed).mean())
-        self.delayDisplay("Test passed")
-
-    def test_runIsCancelled(self):
-        """A cancelled run leaves the scene as it was."""
-        sequenceNode = scene.addCine(self._cine())
-        count = slicer.mrmlScene.GetNumberOfNodes()
-        job = TemporalRegistrationLogic().registerCine(sequenceNode, model=None, device="cpu", wait=False)
-        job.cancel()
-        with self.assertRaises(Cancelled):
-            job.wait()
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)
-
-    def test_emptySequenceIsRefused(self):
-        """A sequence that cannot be registered is refused in a sentence, and the scene stays as it was."""
-        sequenceNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "nothing")
-        count = slicer.mrmlScene.GetNumberOfNodes()
-        with self.assertRaisesRegex(ValueError, "'nothing' is empty"):
-            TemporalRegistrationLogic().registerCine(sequenceNode, model=None)
-        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)
+    def logic(self):
+        return TemporalRegistrationLogic()

@@ -6,15 +6,17 @@ Every cine network is called as ``velocity = network(reference, frames)``; ``bas
 from __future__ import annotations
 
 from .base import CineNetwork
-from .dragnet import DragNet, DragNetFlow
+from .dragnet import DragNet
+from .dragnet_flow import DragNetFlow
 from .tlrn import TLRN
-from .voxelmorph import VoxelMorph
+from .voxelmorph import ProbabilisticVoxelMorph, VoxelMorph
 
 NETWORKS: dict[str, type[CineNetwork | DragNet]] = {
     "dragnet": DragNet,
     "dragnet-flow": DragNetFlow,
     "tlrn": TLRN,
     "voxelmorph": VoxelMorph,
+    "voxelmorph-probabilistic": ProbabilisticVoxelMorph,
 }
 
 
@@ -33,4 +35,13 @@ def build(name: str, **arguments: object) -> CineNetwork | DragNet:
         raise ValueError(f"The network '{name}' cannot be built with {arguments}: {error}.") from error
 
 
-__all__ = ["NETWORKS", "TLRN", "CineNetwork", "DragNet", "DragNetFlow", "VoxelMorph", "build"]
+__all__ = [
+    "NETWORKS",
+    "TLRN",
+    "CineNetwork",
+    "DragNet",
+    "DragNetFlow",
+    "ProbabilisticVoxelMorph",
+    "VoxelMorph",
+    "build",
+]

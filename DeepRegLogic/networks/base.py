@@ -86,4 +86,4 @@ class CineNetwork(nn.Module):
             velocity = self.head(features.float())
         for axis, (start, n) in enumerate(zip(starts, spatial, strict=True)):
             velocity = velocity.narrow(axis + 2, start, n)
-        return velocity.reshape(batch, count, self.ndim, *spatial)
+        return velocity.reshape(batch, count, -1, *spatial)

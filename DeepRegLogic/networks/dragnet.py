@@ -2,8 +2,8 @@
 
 At every time step a latent z has a prior given the memory and a posterior given the frame and the memory; the motion
 has a Gaussian posterior given z and the moving image, with the covariance ``variance I + factor factor^T`` at every
-pixel (eq. 20); then the memory, a convolutional LSTM, takes in z and the frame. ``DragNet`` is the published network;
-``DragNetFlow`` has the same recurrence for images of any size, and its motion is a stationary velocity.
+pixel (eq. 20); then the memory, a convolutional LSTM, takes in z and the frame. This is the published network;
+``dragnet_flow`` has the same recurrence for images of any size, and its motion is a stationary velocity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import flow
-from .base import SLOPE
 from .probabilistic import (
     ConvLSTM,
     DenseFeatures,
@@ -25,11 +24,8 @@ from .probabilistic import (
     MotionGaussian,
     MotionHead,
     Posterior,
-    SpatialFeatures,
-    SpatialLatent,
     State,
     down,
-    layer,
     stack,
     up,
 )
@@ -214,89 +210,3 @@ class DragNet(nn.Module):
     ) -> State:
         """The memory after a frame (eq. 9, which also lists the motion; it is a function of what goes in here)."""
         return self.memory(torch.cat([latents, frame], dim=1), state) if self.recurrent else []
-
-
-class DragNetFlow(DragNet):
-    """DragNet for users: images of any size, any number of frames, and a motion without folds.
-
-    What differs from the published network: the motion is a stationary velocity ``v`` with a covariance, relative to
-    the first frame (``flow.exp(v)`` resamples a frame onto the first one, ``flow.exp(-v)`` the first onto it); it has
-    half the resolution of the images; the latent has a few numbers for every cell of 8 x 8 pixels and a few for the
-    whole image, in place of fully connected layers; the posterior of z sees the moving image beside the fixed one, and
-    the memory where in the cycle the next frame is, where that is known.
-
-    Parameters
-    ----------
-    ndim : 2.
-    recurrent : False leaves the memory out.
-    width : channels of the layers between the features and the latents.
-    local, shared : numbers of the latent a cell, and for the whole image.
-    """
-
-    multiple = 8
-    diffeomorphic = True
-
-    def __init__(
-        self, ndim: int = 2, recurrent: bool = True, width: int = 64, local: int = 8, shared: int = 16
-    ) -> None:
-        self.width, self.local, self.shared = width, local, shared
-        super().__init__(ndim, "reference", recurrent)
-
-    def _build(self) -> None:
-        self.fine_features, self.coarse_features = down(1, 32, norm=True), down(32, 32, norm=True)
-        self.pair_features = nn.Sequential(down(2, 32, norm=True), down(32, 32, norm=True))
-        self.posterior_latent = SpatialLatent(32 + (32 if self.recurrent else 0), self.width, self.local, self.shared)
-        self.latent_features = SpatialFeatures(self.local, self.shared, 32)
-        self.motion = up(64, 32, norm=True)
-        self.finish = nn.Sequential(*layer(nn.Conv2d(64, 32, 3, padding=1), norm=True))
-        self.head = MotionHead(32)
-        if self.recurrent:
-            self.prior_latent = SpatialLatent(32, self.width, self.local, self.shared)
-            self.memory = ConvLSTM(64 + 2, (32, 32))
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """First weights: variance-preserving layers (He et al. 2015), hardly any motion, latents that can be heard."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                nn.init.kaiming_normal_(module.weight, a=SLOPE)
-                nn.init.zeros_(module.bias)
-        for last in (self.head.mean, self.head.log_variance, self.head.factor):
-            nn.init.normal_(last.weight, std=1e-3)
-        for module in self.modules():
-            if isinstance(module, SpatialLatent):
-                for last in (module.local, module.shared):
-                    last.weight.data.mul_(0.3)
-                    nn.init.constant_(last.bias[len(last.bias) // 2 :], -3.0)
-
-    def fit(self, images: torch.Tensor) -> torch.Tensor:
-        rows, columns = (-n % self.multiple for n in images.shape[2:])
-        return F.pad(images, (0, columns, 0, rows), mode="replicate")
-
-    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        fine = self.fine_features(images)
-        return [fine, self.coarse_features(fine)]
-
-    def decode(self, latents: torch.Tensor, moving: list[torch.Tensor], size: tuple[int, int]) -> MotionGaussian:
-        fine, coarse = moving
-        x = self.motion(torch.cat([latents, coarse], dim=1))
-        motion = self.head(self.finish(torch.cat([x, fine], dim=1)))
-        whole = [F.interpolate(field, scale_factor=2, mode="bilinear") for field in vars(motion).values()]
-        return MotionGaussian(*(field[..., : size[0], : size[1]] for field in whole))
-
-    def evidence(self, fixed: torch.Tensor, moving: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        return self.pair_features(torch.cat([moving, fixed], dim=1))
-
-    def remember(
-        self, state: State, latents: torch.Tensor, frame: torch.Tensor, phase: torch.Tensor | None = None
-    ) -> State:
-        if not self.recurrent:
-            return []
-        if phase is None:
-            clock = frame.new_zeros(len(frame), 2)
-        else:
-            # a phase that is not a number is unknown
-            angle = 2 * torch.pi * phase
-            clock = torch.stack([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0).to(frame.dtype)
-        clock = clock[:, :, None, None].expand(-1, -1, *frame.shape[2:])
-        return self.memory(torch.cat([latents.to(frame.dtype), frame, clock], dim=1), state)

@@ -87,22 +87,21 @@ class Posterior:
     foreseen: torch.Tensor | None = None
 
 
-def layer(convolution: nn.Module, norm: bool) -> list[nn.Module]:
-    normal = [nn.GroupNorm(8, convolution.out_channels)] if norm else []
-    return [convolution, *normal, nn.LeakyReLU(SLOPE)]
-
-
-def down(channels_in: int, channels: int, norm: bool = False) -> nn.Sequential:
+def down(channels_in: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
-        *layer(nn.Conv2d(channels_in, channels, 3, padding=1), norm),
-        *layer(nn.Conv2d(channels, channels, 3, stride=2, padding=1), norm),
+        nn.Conv2d(channels_in, channels, 3, padding=1),
+        nn.LeakyReLU(SLOPE),
+        nn.Conv2d(channels, channels, 3, stride=2, padding=1),
+        nn.LeakyReLU(SLOPE),
     )
 
 
-def up(channels_in: int, channels: int, norm: bool = False) -> nn.Sequential:
+def up(channels_in: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
-        *layer(nn.ConvTranspose2d(channels_in, channels_in, 4, stride=2, padding=1), norm),
-        *layer(nn.ConvTranspose2d(channels_in, channels, 3, padding=1), norm),
+        nn.ConvTranspose2d(channels_in, channels_in, 4, stride=2, padding=1),
+        nn.LeakyReLU(SLOPE),
+        nn.ConvTranspose2d(channels_in, channels, 3, padding=1),
+        nn.LeakyReLU(SLOPE),
     )
 
 
@@ -120,26 +119,6 @@ class DenseLatent(nn.Module):
         return Gaussian(self.mean(x).float(), self.log_variance(x).float())
 
 
-class SpatialLatent(nn.Module):
-    """Features to the distribution of a latent that has ``local`` numbers a cell and ``shared`` ones for all cells."""
-
-    def __init__(self, channels_in: int, channels: int, local: int, shared: int) -> None:
-        super().__init__()
-        self.down = down(channels_in, channels, norm=True)
-        self.deeper = nn.Sequential(*layer(nn.Conv2d(channels, channels, 3, padding=1), norm=True))
-        self.local = nn.Conv2d(channels, 2 * local, 3, padding=1)
-        self.shared = nn.Linear(2 * channels, 2 * shared)
-
-    def forward(self, features: torch.Tensor) -> Gaussian:
-        x = self.down(features)
-        x = x + self.deeper(x)
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
-        local, shared = self.local(x).float().chunk(2, dim=1), self.shared(pooled).float().chunk(2, dim=1)
-        mean, log_variance = (torch.cat([a.flatten(1), b], dim=1) for a, b in zip(local, shared, strict=True))
-        # bounded without a dead end: a latent that was given up can come back
-        return Gaussian(mean, 4 * (log_variance / 4 + 1).tanh() - 4)
-
-
 class DenseFeatures(nn.Module):
     """A latent vector to features at a quarter of the resolution, through a fully connected layer."""
 
@@ -151,21 +130,6 @@ class DenseFeatures(nn.Module):
 
     def forward(self, latent: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
         return self.up(F.leaky_relu(self.dense(latent), SLOPE).unflatten(1, self.size))
-
-
-class SpatialFeatures(nn.Module):
-    """A latent of ``SpatialLatent`` to features at a quarter of the resolution."""
-
-    def __init__(self, local: int, shared: int, channels: int) -> None:
-        super().__init__()
-        self.local, self.shared = local, shared
-        self.mix = nn.Sequential(*layer(nn.Conv2d(local + shared, channels, 3, padding=1), norm=True))
-        self.up = up(channels, channels, norm=True)
-
-    def forward(self, latent: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
-        local, shared = latent.split([latent.shape[1] - self.shared, self.shared], dim=1)
-        shared = shared[:, :, None, None].expand(-1, -1, *cells)
-        return self.up(self.mix(torch.cat([local.unflatten(1, (self.local, *cells)), shared], dim=1)))
 
 
 class ConvLSTM(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .base import CineNetwork
+from .base import CONVOLUTION, CineNetwork
 
 
 class VoxelMorph(CineNetwork):
@@ -44,3 +44,26 @@ class VoxelMorph(CineNetwork):
 
     def features(self, pairs: torch.Tensor, batch: int) -> torch.Tensor:
         return self.backbone(pairs)
+
+
+class ProbabilisticVoxelMorph(VoxelMorph):
+    """VoxelMorph whose velocity has a normal posterior with a variance of its own in every component and voxel.
+
+    Dalca et al. 2019 (Medical Image Analysis 57), section 3: ``forward`` gives the means, so that it registers like any
+    other network; ``distribution`` gives the variances, too. What the variances mean for the displacement is found by
+    drawing velocities (``uncertainty.drawn``).
+    """
+
+    def __init__(self, ndim: int = 2, **channels: Sequence[int]) -> None:
+        super().__init__(ndim, **channels)
+        self.head = CONVOLUTION[ndim](self.head.in_channels, 2 * ndim, 3, padding=1)
+        self.initialise()
+        nn.init.constant_(self.head.bias[ndim:], -4.0)
+
+    def distribution(self, reference: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and logarithm of the variance ``[N, T, ndim, *spatial]`` of the velocities, in voxels."""
+        mean, log_variance = super().forward(reference, frames).chunk(2, dim=2)
+        return mean, log_variance.clamp(-12, 6)
+
+    def forward(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        return self.distribution(reference, frames)[0]

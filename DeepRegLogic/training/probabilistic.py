@@ -11,7 +11,7 @@ from ..uncertainty import carry, mahalanobis
 from .data import Batch
 from .task import RegistrationTask, end_point_error
 
-_WARMING = (0.15, 0.4)
+_WARMING = (0.4, 0.7)
 _ELLIPSE_90 = 4.605  # the 90 % point of the chi-squared distribution of two degrees of freedom
 
 
@@ -31,7 +31,7 @@ class ProbabilisticTask(RegistrationTask):
     ``foresight`` asks the same memory for the motion at the mean of the prior, before it has seen the frame: what new
     cines are made from.
 
-    The weight of the latent's divergence rises from zero after 15 % of the steps to all of it after 40 %: a
+    The weight of the latent's divergence rises from zero after 40 % of the steps to all of it after 70 %: a
     latent that is of no use yet would be given up.
     """
 
@@ -54,10 +54,7 @@ class ProbabilisticTask(RegistrationTask):
             else:
                 terms = self._drawn_terms(posterior, batch)
             terms |= self._divergences(posterior)
-        total = torch.stack(list(terms.values())).sum()
-        self.log_dict({f"train/{key}": value.detach() for key, value in terms.items()})
-        self.log("train/loss", total.detach(), prog_bar=True)
-        return total
+        return self.logged(terms)
 
     def _divergences(self, posterior: Posterior) -> dict[str, torch.Tensor]:
         latent, prior, motion = posterior.latent, posterior.prior, posterior.motion

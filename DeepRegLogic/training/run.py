@@ -16,11 +16,11 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .. import __version__, zoo
 from ..errors import InputError, OutputError
-from ..networks import DragNet, build
+from ..networks import DragNet, ProbabilisticVoxelMorph, build
 from .configuration import Configuration
 from .data import CineData
 from .probabilistic import ProbabilisticTask
-from .task import RegistrationTask
+from .task import RegistrationTask, SamplingTask
 
 LAST = "last.ckpt"
 
@@ -84,7 +84,7 @@ def train(
         network = build(configuration.network, ndim=ndim, **configuration.arguments)
     except ValueError as error:
         raise InputError(f"The configuration's network cannot be built: {error}") from error
-    task = (ProbabilisticTask if isinstance(network, DragNet) else RegistrationTask)(network, configuration)
+    task = _task_of(network)(network, configuration)
     data = CineData(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
     best = ModelCheckpoint(
@@ -121,6 +121,12 @@ def train(
         trainer.fit(task, datamodule=data)
     trainer.save_checkpoint(last)
     return _export(trainer, task, data, best, output / "model")
+
+
+def _task_of(network: torch.nn.Module) -> type[RegistrationTask]:
+    if isinstance(network, DragNet):
+        return ProbabilisticTask
+    return SamplingTask if isinstance(network, ProbabilisticVoxelMorph) else RegistrationTask
 
 
 def _export(

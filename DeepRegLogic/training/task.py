@@ -8,7 +8,7 @@ import lightning
 import torch
 
 from .. import flow, losses
-from ..networks import CineNetwork
+from ..networks import CineNetwork, ProbabilisticVoxelMorph
 from .configuration import Configuration
 from .data import Batch
 
@@ -30,6 +30,10 @@ class RegistrationTask(lightning.LightningModule):
         velocities = self.network(batch["reference"], batch["frames"])
         with torch.autocast(self.device.type, enabled=False):
             terms = self.loss_terms(velocities, batch)
+        return self.logged(terms)
+
+    def logged(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The sum of the terms, which are logged one by one."""
         total = torch.stack(list(terms.values())).sum()
         self.log_dict({f"train/{key}": value.detach() for key, value in terms.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
@@ -104,3 +108,23 @@ def end_point_error(displacement: torch.Tensor, batch: Batch) -> torch.Tensor:
     distance = ((displacement - batch["displacement"]).square().sum(2) + 1e-8).sqrt()
     weight = batch["weight"].expand_as(distance)
     return (distance * weight).sum() / weight.sum()
+
+
+class SamplingTask(RegistrationTask):
+    """Trains a ``ProbabilisticVoxelMorph`` (Dalca et al. 2019): the terms of ``RegistrationTask`` for a drawn velocity.
+
+    The divergence from the smooth prior takes the place of the smoothness term: ``motion`` times ``losses.kl_smooth``
+    with the precision ``smooth``.
+    """
+
+    network: ProbabilisticVoxelMorph
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        mean, log_variance = self.network.distribution(batch["reference"], batch["frames"])
+        loss = self.configuration.loss
+        with torch.autocast(self.device.type, enabled=False):
+            velocities = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+            terms = self.loss_terms(velocities, batch)
+            divergence = losses.kl_smooth(mean.flatten(0, 1), log_variance.flatten(0, 1), loss.smooth)
+            terms["smooth"] = loss.motion * divergence
+        return self.logged(terms)

@@ -26,7 +26,7 @@ from . import worker
 from .steps import Steps
 from .tasks import Task
 
-_STEP_SECONDS = 0.02
+_STEP_SECONDS = 0.01
 _CANCEL_MILLISECONDS = 400
 _READING, _COMPUTING = 0.03, 0.9  # parts of the progress bar: up to here
 

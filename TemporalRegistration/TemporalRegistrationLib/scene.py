@@ -289,9 +289,15 @@ def motionSteps(
             )
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
         results.handOver(sequenceNode, old, {**built, **shown, **tables, **colors, **plots})
-    for _ in results.removeSteps(old.values()):
-        yield 1.0, "Removing the former results"
-    return motionNodesOf(sequenceNode)
+    removing = results.removeSteps(old.values())
+    try:
+        while True:
+            yield 1.0, "Removing the former results"
+            next(removing)
+    except StopIteration:
+        return motionNodesOf(sequenceNode)
+    finally:
+        removing.close()
 
 
 def motionNodesOf(sequenceNode: slicer.vtkMRMLSequenceNode | None) -> MotionNodes | None:
@@ -336,7 +342,7 @@ def _synchronize(
             browser.SetRecording(sequenceNode, False)
             browser.SetSaveChanges(sequenceNode, False)
             browser.SetOverwriteProxyName(sequenceNode, False)
-    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    # the logic of the module Sequences made the proxy nodes when the browser changed
     return {role: browser.GetProxyNode(sequenceNode) for role, sequenceNode in sequences.items()}
 
 

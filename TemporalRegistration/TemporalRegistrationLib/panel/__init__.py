@@ -1,0 +1,1 @@
+"""The parts of the module's panel, top to bottom: inputs, method, run, review, curves, export."""

@@ -1,0 +1,86 @@
+"""The sections Curves and Quality: plots with the current frame marked, and what was measured, in words."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+
+from .. import charts, quality, results
+from ..i18n import _
+from ..scene import MotionNodes
+
+
+class CurvesPart:
+    """Shows the curves and the quality of the results of one cine, and nothing for those of a pair."""
+
+    def __init__(self, ui) -> None:
+        self._ui = ui
+        self._nodes: MotionNodes | None = None
+        self._tag: int | None = None
+        self._markers: list[slicer.vtkMRMLTableNode] = []
+        self._series: set[str] = set()
+        self._plotView = None
+        ui.chartButton.connect("clicked(bool)", self._onShowCurves)
+
+    def setResults(self, nodes: object | None) -> None:
+        ui = self._ui
+        if self._nodes is not None:
+            self._nodes.browser.RemoveObserver(self._tag)
+        self._nodes = cine = nodes if isinstance(nodes, MotionNodes) else None
+        for section in (ui.curvesCollapsibleButton, ui.qualityCollapsibleButton):
+            section.enabled = cine is not None
+            section.collapsed = cine is None
+        ui.qualityLabel.text = quality.sentence(cine.table) if cine is not None else ""
+        ui.qualityTableView.setMRMLTableNode(cine.table if cine is not None else None)
+        ui.ejectionLabel.text = quality.sizesText(cine.sizes) if cine is not None and cine.sizes is not None else ""
+        ui.ejectionLabel.visible = bool(ui.ejectionLabel.text)
+        self._markers, self._series = [], set()
+        ui.chartComboBox.clear()
+        if cine is not None:
+            self._tag = cine.browser.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onFrame)
+            self._listCharts(cine)
+            self._onFrame()
+
+    def close(self) -> None:
+        """Let go of the scene."""
+        if self._nodes is not None:
+            self._nodes.browser.RemoveObserver(self._tag)
+        self._nodes = None
+        if self._plotView is not None:
+            self._plotView.disconnect("dataSelected(vtkStringArray*,vtkCollection*)", self._onCurveClicked)
+            self._plotView = None
+
+    def _listCharts(self, cine: MotionNodes) -> None:
+        found = results.findResults(results.inputOf(cine.table))
+        self._markers = [node for role, node in found.items() if role.endswith("Marker")]
+        self._series = {node.GetID() for role, node in found.items() if "Series" in role and "Marker" not in role}
+        titles = {"sizes": _("Size of labels"), "motion": _("Displacement"), "quality": _("Quality")}
+        for role, title in titles.items():
+            if getattr(cine, f"{role}Chart") is not None:
+                self._ui.chartComboBox.addItem(title, role)
+
+    def _onShowCurves(self, _checked: bool = False) -> None:
+        """Show the chosen chart, and let a click on a curve go to its frame."""
+        manager, role = slicer.app.layoutManager(), self._ui.chartComboBox.currentData
+        if manager is None or role is None:
+            return
+        slicer.modules.plots.logic().ShowChartInLayout(getattr(self._nodes, f"{role}Chart"))
+        if self._plotView is None:
+            self._plotView = manager.plotWidget(0).plotView()
+            self._plotView.connect("dataSelected(vtkStringArray*,vtkCollection*)", self._onCurveClicked)
+
+    def _onCurveClicked(self, series: vtk.vtkStringArray, selections: vtk.vtkCollection) -> None:
+        """Go to the first frame that was picked on a curve of ours; the row of a table is the number of its frame."""
+        for index in range(min(series.GetNumberOfValues(), selections.GetNumberOfItems())):
+            picked = selections.GetItemAsObject(index)
+            if series.GetValue(index) in self._series and picked.GetNumberOfTuples():
+                self._nodes.browser.SetSelectedItemNumber(int(picked.GetTuple1(0)))
+                return
+
+    def _onFrame(self, _caller=None, _event=None) -> None:
+        """Mark the current frame in the curves."""
+        frame, table = self._nodes.browser.GetSelectedItemNumber(), self._nodes.table.GetTable()
+        if 0 <= frame < table.GetNumberOfRows():
+            x = table.GetColumnByName(charts.xColumn(self._nodes.table)).GetTuple1(frame)
+            for marker in self._markers:
+                charts.markFrame(marker, x)

@@ -1,0 +1,81 @@
+"""The button that runs and cancels, and how far the run is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+import slicer.util
+
+from DeepRegLogic.errors import RegistrationError
+
+from .. import choices, environment
+from ..i18n import _
+from ..job import Job, State
+from .part import Part
+
+
+class RunPart(Part):
+    """``onEnded`` is called with every job that has ended; ``requirements`` is the file of the packages needed."""
+
+    def __init__(self, ui, settings, logic, requirements: str, onEnded: Callable[[Job], None]) -> None:
+        super().__init__(ui, settings)
+        self._logic, self._requirements, self._onEnded = logic, requirements, onEnded
+        self.job: Job | None = None
+        self._message = environment.advice()
+        ui.applyButton.connect("clicked(bool)", self._onApplyButton)
+
+    def abandon(self) -> None:
+        """Stop a running registration and do not listen to it any more."""
+        job, self.job = self.job, None
+        if job is not None:
+            job.onChanged = None
+            job.cancel()
+            self._message = ""
+
+    def _show(self, settings) -> None:
+        """The button says what it will do, or what is missing."""
+        ui, running = self._ui, self.job is not None
+        reason = choices.whyNot(settings)
+        ui.applyButton.text = _("Cancel") if running else reason or choices.offer(settings)
+        ui.applyButton.toolTip = (
+            _("Stop; the scene stays as it was") if running else reason or _("Add the motion to the scene")
+        )
+        ui.applyButton.enabled = running or not reason
+        for widget in (ui.taskTabWidget, ui.methodCollapsibleButton):
+            widget.enabled = not running
+        ui.progressBar.visible = running
+        ui.statusLabel.text = self._message
+        if not reason and not running:
+            self._logic.warmUp()
+
+    def _onApplyButton(self, _checked: bool = False) -> None:
+        """Start the registration, or stop it."""
+        if self.job is not None:
+            self.job.cancel()
+            return
+        with slicer.util.tryWithErrorDisplay(_("The registration could not be started.")):
+            if not environment.ownPython():
+                environment.ensurePackages(self._requirements)
+            self._message = ""
+            self.job = self._logic.job(self._settings())
+            self.job.onChanged = self._onChanged
+            try:
+                self.job.start()
+            except RegistrationError as error:
+                self.job, self._message = None, str(error)
+            self.refresh()
+
+    def _onChanged(self, job: Job) -> None:
+        if job.isActive:
+            left, text = job.secondsLeft(), job.text
+            if left is not None:
+                text = _("{text} ({seconds} s left)").format(text=text, seconds=ceil(left))
+            self._ui.progressBar.value = round(1000 * job.fraction)
+            self._ui.statusLabel.text = self._message = text
+            return
+        self.job = None
+        self._message = _("Done") if job.state is State.DONE else job.text
+        self._ui.progressBar.value = 0
+        self.refresh()
+        self._onEnded(job)
