@@ -23,8 +23,14 @@ class Derived:
     masks : ``[M, T, *spatial]`` uint8, the M masks carried to every frame.
     sizes : ``[M, T]`` size of every mask over time: mm^2 for a slice, ml for a stack.
     points : ``[T, P, 3]`` LPS mm, the P points where their tissue is in every frame.
-    uncertainty : ``[T, *spatial]`` float32, largest standard deviation of the displacement in mm, or None for motions
-        that do not say how sure they are.
+    uncertainty : ``[T, *spatial]`` float32, largest standard deviation of the displacement in mm. It and all that
+        follow are None for motions that do not say how sure they are.
+    entropy : ``[T, *spatial]`` float32, ``uncertainty.entropy`` of the covariance in mm^2; -20 at the reference frame.
+    mean_uncertainty : ``[T]`` mean of ``uncertainty`` over what is watched: the masks, or else what moves 1 mm or more.
+    mask_uncertainty : ``[M, T, 3]`` mean, 5th and 95th percentile of ``uncertainty`` over every mask.
+    point_covariances : ``[T, P, 3, 3]`` LPS mm^2, of the followed points.
+
+    The uncertainties at the voxels lie on the reference frame.
     """
 
     compensated: np.ndarray
@@ -34,6 +40,13 @@ class Derived:
     sizes: np.ndarray
     points: np.ndarray
     uncertainty: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    mean_uncertainty: np.ndarray | None = None
+    mask_uncertainty: np.ndarray | None = None
+    point_covariances: np.ndarray | None = None
+
+
+_MOVING_MM = 1.0
 
 
 def derive(
@@ -82,10 +95,37 @@ def derive(
     followed = np.zeros((count, len(points), 3))
     if len(points):
         followed[:] = [move_points(motion, points, t) for t in range(count)]
-    uncertainty = None
-    if motion.covariance is not None:
-        from .uncertainty import deviations
-
-        uncertainty = np.stack([deviations(covariance[None])[0, 0] for covariance in motion.covariance])
+    reporter(0.97, "Measuring the uncertainty")
+    unsure = _uncertainty(motion, masks, points) if motion.covariance is not None else {}
     reporter(1.0, "Done")
-    return Derived(compensated, propagated, change, carried, sizes, followed, uncertainty)
+    return Derived(compensated, propagated, change, carried, sizes, followed, **unsure)
+
+
+def _uncertainty(motion: Motion, masks: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
+    """What ``Derived`` holds of how sure a motion with a covariance is."""
+    from .uncertainty import LEAST_ENTROPY, deviations, entropy, of_points
+
+    deviation = np.stack([deviations(covariance[None])[0, 0] for covariance in motion.covariance])
+    parts = [mask > 0 for mask in masks if mask.any()]
+    watched = np.any(parts, axis=0) if parts else _moving(motion)
+    spread = np.zeros((len(masks), len(motion), 3))
+    for number, mask in enumerate(masks):
+        if mask.any():
+            inside = deviation[:, mask > 0]
+            spread[number] = np.stack([inside.mean(axis=1), *np.percentile(inside, (5, 95), axis=1)], axis=1)
+    return {
+        "uncertainty": deviation,
+        "entropy": np.stack([np.maximum(entropy(c[None])[0], LEAST_ENTROPY) for c in motion.covariance]),
+        "mean_uncertainty": deviation[:, watched].mean(axis=1, dtype=float),
+        "mask_uncertainty": spread,
+        "point_covariances": of_points(motion, points),
+    }
+
+
+def _moving(motion: Motion) -> np.ndarray:
+    """Where the motion is 1 mm or more in some frame ``[*spatial]``; everywhere where it is so nowhere."""
+    spacing = np.reshape(motion.grid.array_spacing, (-1, *[1] * motion.grid.ndim))
+    moving = np.zeros(motion.grid.shape, bool)
+    for field in motion.displacement:
+        moving |= np.linalg.norm(field * spacing, axis=0) >= _MOVING_MM
+    return moving if moving.any() else np.ones_like(moving)

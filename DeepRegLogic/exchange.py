@@ -17,7 +17,10 @@ from .derive import Derived
 from .errors import InputError
 from .grid import Grid
 
-_DERIVED = ("compensated", "propagated", "jacobian", "masks", "sizes", "points", "uncertainty")
+_DERIVED = (
+    "compensated", "propagated", "jacobian", "masks", "sizes", "points",
+    "uncertainty", "entropy", "mean_uncertainty", "mask_uncertainty", "point_covariances",
+)  # fmt: skip
 
 
 def pack_array(folder: Path, name: str, array: np.ndarray) -> str:

@@ -20,6 +20,9 @@ from .errors import InputError
 from .grid import Grid
 from .networks import ProbabilisticVoxelMorph
 
+LEAST_ENTROPY = -20.0
+"""What stands for minus infinity where an entropy is written or shown."""
+
 
 def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
     """Carry the covariance of a stationary velocity through its exponential.

@@ -23,10 +23,13 @@ packed value holds their names. ``arguments`` are those of the call of the same 
     register_cine   cine, masks, points, and the options of ``register.register_cine``
     register_pair   fixed, moving, and the options of ``register.register_pair``
     follow          cine, motion, masks, points
+    generate_cine   frame, masks, and the options of ``generate.generate_cine`` but ``labels``
 
 ``refine`` is true, false or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays as ``derive.derive``
 takes them, or null. The result is ``{"motion": ..., "derived": ...}``, without ``derived`` for a pair and without
-``motion`` for ``follow``; its arrays are in the folder ``results`` in the folder of the request.
+``motion`` for ``follow``; its arrays are in the folder ``results`` in the folder of the request. That of
+``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the arrays
+of every sample in the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.
@@ -128,10 +131,36 @@ def follow(folder: Path, arguments: dict, **reporting: object) -> dict:
     return {"derived": pack_derived(_results(folder), derive(motion, cine, **_drawn(folder, arguments), **reporting))}
 
 
+def generate_cine(folder: Path, arguments: dict, **reporting: object) -> dict:
+    import numpy as np
+
+    from .exchange import pack_array, pack_cine, pack_motion, unpack_array, unpack_cine
+    from .generate import generate_cine
+    from .progress import Reporter
+    from .transport import propagate
+
+    frame, masks = unpack_cine(folder, arguments.pop("frame")), arguments.pop("masks", None)
+    whole, cancel = Reporter(reporting["progress"], reporting["cancel"]), reporting["cancel"]
+    samples = generate_cine(frame, **arguments, progress=whole.part(0.0, 0.9), cancel=cancel)
+    packed = []
+    for number, sample in enumerate(samples):
+        whole(0.9 + 0.1 * number / len(samples), "Carrying the labels along")
+        place = _results(folder) / str(number)
+        place.mkdir()
+        values = {"folder": place.name, "masks": None}
+        values |= {"cine": pack_cine(place, "frames", sample.cine), "motion": pack_motion(place, sample.motion)}
+        if masks is not None:
+            carried = [propagate(sample.motion, mask, nearest=True) for mask in unpack_array(folder, masks)]
+            values["masks"] = pack_array(place, "masks", np.stack(carried))
+        packed.append(values)
+    return {"samples": packed}
+
+
 CALLS: Mapping[str, Callable[..., dict]] = {
     "register_cine": register_cine,
     "register_pair": register_pair,
     "follow": follow,
+    "generate_cine": generate_cine,
 }
 
 

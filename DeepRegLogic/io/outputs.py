@@ -11,13 +11,12 @@ from ..cine import Cine, Motion
 from ..errors import InputError
 from ..measure import jacobian
 from ..progress import CancelToken, ProgressCallback, Reporter
-from ..uncertainty import deviations, entropy
+from ..uncertainty import LEAST_ENTROPY, deviations, entropy
 from .atomic import whole_folder
 from .fields import FIELD_SUFFIXES, write_field
 from .names import PICTURES, safe_name
 from .write import write_cine
 
-_LEAST_ENTROPY = -20.0
 _KEPT = (".seq.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 
 
@@ -123,5 +122,5 @@ def _images(motion: Motion, cine: Cine, labels: np.ndarray | None) -> dict[str, 
     if motion.covariance is not None:
         images["deviation"] = deviations(motion.covariance)[:, 0]
         # where the displacement is zero by definition, the entropy is minus infinity: no file has that
-        images["entropy"] = np.maximum(entropy(motion.covariance), _LEAST_ENTROPY)
+        images["entropy"] = np.maximum(entropy(motion.covariance), LEAST_ENTROPY)
     return images

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..errors import InputError, OutputError, RegistrationError
 from ..measure import intensity_range
 from .configuration import DataConfiguration
@@ -103,8 +104,8 @@ def _synthetic_subjects(data: DataConfiguration, seeds: Sequence[int]) -> list[S
 
 
 def subjects_file(data: DataConfiguration, folder: Path) -> Path:
-    """Where ``prepare`` keeps the synthetic subjects of a configuration; equal ones share the file."""
-    key = json.dumps([data.source, data.kinds, data.pool, data.validation, max(data.size), data.spacing])
+    """Where ``prepare`` keeps the synthetic subjects of a configuration; equal ones of one version share the file."""
+    key = json.dumps([__version__, data.source, data.kinds, data.pool, data.validation, max(data.size), data.spacing])
     return folder / f"subjects-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
 
 

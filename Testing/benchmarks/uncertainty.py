@@ -3,8 +3,9 @@
     python Testing/benchmarks/uncertainty.py --fit        # fits the calibration on its own seeds, writes it to the card
     python Testing/benchmarks/uncertainty.py --json uncertainty.json --figure uncertainty.png
 
-Models without a posterior of their own get one by sampling (turned images, dropout, an ensemble of networks), and a
-calibration fitted on the same cines. All pixels inside the heart of all frames but the reference count.
+Models without a posterior of the displacement get one by sampling (a probabilistic VoxelMorph, turned images, dropout,
+an ensemble of networks), and a calibration fitted on the same cines. All pixels inside the heart of all frames but the
+reference count.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def by_sampling(kind: str, models: list[str], draws: int) -> Estimate:
             "turned": lambda: uncertainty.turned(networks[0], *pair),
             "dropout": lambda: uncertainty.dropout(networks[0], *pair),
             "ensemble": lambda: lambda k: flow.exp(networks[k](*pair)[0]),
+            "drawn": lambda: uncertainty.drawn(networks[0], *pair),
         }[kind]()
         mean, covariance = uncertainty.sampled(draw, draws)
         covariance = uncertainty.to_mm2(covariance, phantom.cine.grid)
@@ -171,6 +173,7 @@ def main() -> None:
     if not arguments.no_sampling:
         cardiac = [card.name for card in zoo.list_models() if card.name.endswith("-cardiac")]
         kinds = {
+            "drawn": ("drawn", ["voxelmorph-probabilistic"], 16),
             "turned": ("turned", ["voxelmorph-cardiac"], 8),
             "dropout": ("dropout", ["voxelmorph-cardiac"], 16),
             "ensemble": ("ensemble", cardiac, len(cardiac)),

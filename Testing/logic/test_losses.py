@@ -1,5 +1,7 @@
 """Losses against analytic values and against MONAI."""
 
+import math
+
 import pytest
 import torch
 
@@ -77,3 +79,18 @@ def test_temporal_bending_of_straight_and_parabolic_time_courses() -> None:
 def test_lncc_works_on_a_stack_of_fewer_slices_than_its_window() -> None:
     a = texture(1, 1, 8, 16, 16)
     assert float(losses.lncc(a, a)) < 1e-3
+
+
+def test_divergence_from_the_smooth_prior() -> None:
+    log_variance = torch.full((1, 2, 6, 6), 0.5).log()
+    still, ramp = torch.zeros(1, 2, 6, 6), torch.zeros(1, 2, 6, 6)
+    ramp[:, 0] = 0.3 * torch.arange(6.0)[:, None]
+    # 4 neighbours of variance 0.5, weighed by the precision, less the logarithm
+    alone = losses.kl_smooth(still, log_variance, precision=3.0)
+    assert float(alone) == pytest.approx(0.5 * (3 * 4 * 0.5 + math.log(2)))
+    # one of the two components changes by 0.3 from row to row
+    assert float(losses.kl_smooth(ramp, log_variance, 3.0) - alone) == pytest.approx(0.5 * 3 * 0.3**2 / 2, rel=1e-4)
+    # the variance that costs least is that of the prior's conditional distribution, 1 / (precision * neighbours)
+    free = torch.zeros(1, 2, 6, 6, requires_grad=True)
+    losses.kl_smooth(still, free - math.log(12.0), 3.0).backward()
+    assert float(free.grad.abs().max()) < 1e-8

@@ -10,6 +10,7 @@ from DeepRegLogic import calibration, flow, uncertainty
 from DeepRegLogic.cine import Motion
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
+from DeepRegLogic.networks import ProbabilisticVoxelMorph
 
 SIZE = 48
 
@@ -174,6 +175,20 @@ def test_dropout_varies_and_leaves_the_network_as_it_was():
         torch.testing.assert_close(draw(3), draw(3))
         assert torch.equal(network(reference, frames), before)
     assert covariance[:, 0, 0].mean() > 1e-6
+
+
+def test_draws_of_a_normal_velocity_have_its_covariance():
+    network = ProbabilisticVoxelMorph()
+    torch.nn.init.constant_(network.head.bias[2:], -9.0)
+    reference, frames = torch.rand(1, 1, 16, 16), torch.rand(1, 2, 1, 16, 16)
+    with torch.inference_mode():
+        mean, log_variance = network.distribution(reference, frames)
+        assert torch.equal(network(reference, frames), mean)
+        found, covariance = uncertainty.sampled(uncertainty.drawn(network, reference, frames), 200)
+    assert (found - mean[0]).abs().max() < 0.05
+    # next to no motion: the displacement varies as the velocity does
+    along = covariance.diagonal(dim1=1, dim2=2).movedim(-1, 1)
+    assert float((along / log_variance[0].exp()).mean()) == pytest.approx(1, abs=0.1)
 
 
 def normal_errors(count, seed, factor=1.0):
