@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from .errors import InputError
+from .losses import normal_likelihood
 from .uncertainty import mahalanobis
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -16,67 +17,79 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns a model's covariance into one that holds what it says: ``scale C + floor I``.
+    """What turns a model's covariance C into one that holds what it says: ``scale C + change S + floor I``.
 
     Attributes
     ----------
     scale, floor : the floor in mm^2.
+    change : of ``uncertainty.of_change``, the local second moments S of what the refinement changed.
     residual : the ``FrameQuality.error_after`` that 99 % of the synthetic frames stay below. A frame that fits worse is
         unlike what the model was made for, and its covariance grows with the square of that.
     """
 
     scale: float = 1.0
     floor: float = 0.0
+    change: float = 0.0
     residual: float = math.inf
 
     def __post_init__(self) -> None:
-        if not (min(self.scale, self.floor) >= 0 and self.scale + self.floor > 0 and self.residual > 0):
+        parts = (self.scale, self.floor, self.change)
+        if not (min(parts) >= 0 and sum(parts) > 0 and self.residual > 0):
             raise InputError(
-                f"A calibration needs a scale and a floor of 0 or more and a positive residual, not {self.scale}, "
-                f"{self.floor} and {self.residual}."
+                "A calibration needs a scale, a floor and a change of 0 or more and a positive residual, not "
+                f"{self.scale}, {self.floor}, {self.change} and {self.residual}."
             )
 
-    def __call__(self, covariance: torch.Tensor) -> torch.Tensor:
-        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2."""
+    def __call__(self, covariance: torch.Tensor, change: torch.Tensor | None = None) -> torch.Tensor:
+        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2, as its arguments are."""
         ndim = covariance.shape[1]
         eye = torch.eye(ndim, device=covariance.device, dtype=covariance.dtype)
-        return self.scale * covariance + self.floor * eye.view(1, ndim, ndim, *[1] * (covariance.ndim - 3))
+        out = self.scale * covariance + self.floor * eye.view(1, ndim, ndim, *[1] * (covariance.ndim - 3))
+        return out if change is None else out + self.change * change
 
     def inflation(self, error_after: float) -> float:
         """By how much the covariance of a frame grows that differs so much from the reference after registration."""
         return max(1.0, error_after / self.residual) ** 2
 
 
-def fit(residual: torch.Tensor, covariance: torch.Tensor, level: float = 0.925) -> Calibration:
+def fit(
+    residual: torch.Tensor, covariance: torch.Tensor, change: torch.Tensor | None = None, level: float = 0.925
+) -> Calibration:
     """The calibration for known errors: most likely shape, and of a size that ``level`` of them lie in that ellipse.
 
     Parameters
     ----------
     residual : ``[N, ndim]`` true minus estimated displacement in mm, of N pixels.
     covariance : ``[N, ndim, ndim]`` in mm^2, as the model gives it.
+    change : ``[N, ndim, ndim]`` in mm^2, what the refinement changed; None without a refinement.
     level : the coverage that is met exactly; the default is between the 90 and 95 % that are mostly read.
     """
+    residual = residual.double()
     ndim = residual.shape[1]
-    values, vectors = torch.linalg.eigh(covariance.double())
-    along = torch.einsum("nij,ni->nj", vectors, residual.double()).square()
-    start = float(along.mean() / values.mean().clamp(min=1e-12))
-    logs = torch.tensor([start, 0.1 * float(along.mean())], dtype=torch.float64).clamp(min=1e-12).log().requires_grad_()
+    eye = torch.eye(ndim, dtype=torch.float64).expand_as(covariance)
+    parts = [covariance.double(), eye] + ([] if change is None else [change.double()])
+    error = float(residual.square().mean())
+    # each part starts with an equal share of the error
+    sizes = [float(part.diagonal(dim1=1, dim2=2).mean()) for part in parts]
+    start = [error / len(parts) / max(size, 1e-12) for size in sizes]
+    logs = torch.tensor(start, dtype=torch.float64).clamp(min=1e-12).log().requires_grad_()
     optimiser = torch.optim.LBFGS([logs], max_iter=60, line_search_fn="strong_wolfe")
+
+    def modelled() -> torch.Tensor:
+        return sum(weight * part for weight, part in zip(logs.exp(), parts, strict=True))
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        scale, floor = logs.exp()
-        variance = scale * values.clamp(min=0) + floor
-        loss = (variance.log() + along / variance).mean()
+        loss = normal_likelihood(residual, modelled()).mean()
         loss.backward()
         return loss
 
     optimiser.step(closure)
-    scale, floor = (float(v) for v in logs.detach().exp())
-    squared = (along / (scale * values.clamp(min=0) + floor)).sum(1)
-    factor = float(squared.quantile(level) if len(squared) < 10_000_000 else squared[::10].quantile(level))
-    factor /= _chi_squared(level, ndim)
-    return Calibration(scale * factor, floor * factor)
+    with torch.no_grad():
+        squared = mahalanobis(residual, modelled())
+        rank = max(math.ceil(level * len(squared)), 1)
+        factor = float(squared.kthvalue(rank).values) / _chi_squared(level, ndim)
+        return Calibration(*(factor * logs.exp()).tolist())
 
 
 def _chi_squared(level: float, ndim: int) -> float:

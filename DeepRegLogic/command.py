@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,15 +83,34 @@ def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def run(arguments: argparse.Namespace, save_scene: SaveScene | None = None) -> int:
     """Do what the arguments ask and return the exit code; one sentence on stderr says what was wrong."""
+
+    def register(cancel: CancelToken, received: list[int]) -> int:
+        studies = _studies(arguments)
+        if studies.keys() == {""}:
+            content = register_study(studies[""], arguments.output, save_scene, Progress(), cancel)
+            print(f"{content['summary']}\nWritten to {arguments.output}")
+            return 0
+        rows = register_studies(studies, arguments.output, save_scene, Progress(), cancel)
+        bad = [row for row in rows if row["status"] != "ok"]
+        for row in bad:
+            print(f"{row['study']}: {row['message']}", file=sys.stderr)
+        print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
+        if received:
+            return 128 + received[0]
+        return 1 if bad else 0
+
+    return exit_code_of(register)
+
+
+def exit_code_of(work: Callable[[CancelToken, list[int]], int]) -> int:
+    """Do the work of a command and return its exit code, or that of its error, which is told on stderr.
+
+    ``work`` is given what cancels it, which the first Ctrl-C or SIGTERM does, and the list of the signals that came.
+    """
     cancel = CancelToken()
     with _stop_signals(cancel) as received:
         try:
-            studies = _studies(arguments)
-            if studies.keys() == {""}:
-                content = register_study(studies[""], arguments.output, save_scene, _Progress(), cancel)
-                print(f"{content['summary']}\nWritten to {arguments.output}")
-                return 0
-            rows = register_studies(studies, arguments.output, save_scene, _Progress(), cancel)
+            return work(cancel, received)
         except Cancelled as error:
             print(error, file=sys.stderr)
             return 128 + (received[0] if received else signal.SIGINT)
@@ -101,13 +120,6 @@ def run(arguments: argparse.Namespace, save_scene: SaveScene | None = None) -> i
         except ModuleNotFoundError as error:
             print(f"The Python package '{error.name}' is missing: pip install {error.name}", file=sys.stderr)
             return 1
-    bad = [row for row in rows if row["status"] != "ok"]
-    for row in bad:
-        print(f"{row['study']}: {row['message']}", file=sys.stderr)
-    print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
-    if received:
-        return 128 + received[0]
-    return 1 if bad else 0
 
 
 def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
@@ -155,7 +167,7 @@ def _stem(path: Path) -> str:
     return name
 
 
-class _Progress:
+class Progress:
     """Prints a line whenever the text changes or a tenth more is done."""
 
     def __init__(self) -> None:

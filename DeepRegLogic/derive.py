@@ -118,7 +118,7 @@ def _uncertainty(motion: Motion, masks: np.ndarray, points: np.ndarray) -> dict[
         "entropy": np.stack([np.maximum(entropy(c[None])[0], LEAST_ENTROPY) for c in motion.covariance]),
         "mean_uncertainty": deviation[:, watched].mean(axis=1, dtype=float),
         "mask_uncertainty": spread,
-        "point_covariances": of_points(motion, points),
+        "point_covariances": of_points(motion, points) if len(points) else np.zeros((len(motion), 0, 3, 3)),
     }
 
 

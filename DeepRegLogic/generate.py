@@ -14,6 +14,7 @@ from .device import choose_device
 from .errors import InputError
 from .io.outputs import as_type
 from .networks import DragNet
+from .networks.probabilistic import Gaussian
 from .progress import CancelToken, ProgressCallback, Reporter
 
 MODEL = "dragnet-cardiac"
@@ -159,40 +160,15 @@ def imagine(
 
     ``images`` ``[k, 1, H, W]`` are the real frames, scaled to [0, 1].
     """
-    size = tuple(images.shape[2:])
-    zero = images.new_zeros(count, 2, *size)
+    noise: list[torch.Tensor] = []
+
+    def draw(prior: Gaussian) -> torch.Tensor:
+        fresh = torch.randn(prior.mean.shape, generator=generator, device=images.device)
+        noise[:] = [_COHERENCE * old + (1 - _COHERENCE**2) ** 0.5 * fresh for old in noise] or [fresh]
+        return prior.mean + (0.5 * prior.log_variance).exp() * noise[0]
+
+    zero = images.new_zeros(count, 2, *images.shape[2:])
     yield zero, zero
-    first = images[:1].expand(count, -1, -1, -1)
-    fitted = network.fit(images)
-    features = network.encode(fitted)
-    sources = [max(t - 1, 0) if network.mode == "consecutive" else 0 for t in range(len(images))]
-    evidence = network.evidence(fitted, fitted[sources], features[-1])
-
-    def observed(t: int) -> list[torch.Tensor]:
-        return [part[t : t + 1].expand(count, -1, -1, -1) for part in features]
-
-    phases = images.new_tensor([t / n_frames for t in range(n_frames + 1)])[:, None].expand(-1, count)
-    moving, back, noise = observed(0), zero, None
-    cells = network.cells(moving[-1])
-    state = network.begin(moving[-1], evidence[:1].expand(count, -1, -1, -1), phases[1])
-    like = network.infer(state, evidence[:1].expand(count, -1, -1, -1)).mean
-    for t in range(1, n_frames):
-        if t < len(images):
-            z = network.infer(state, evidence[t : t + 1].expand(count, -1, -1, -1)).mean
-        else:
-            fresh = torch.randn(like.shape, generator=generator, device=like.device)
-            noise = fresh if noise is None else _COHERENCE * noise + (1 - _COHERENCE**2) ** 0.5 * fresh
-            prior = network.prior(state, like)
-            z = prior.mean + (0.5 * prior.log_variance).exp() * noise
-        latents = network.latent_features(z, cells)
-        motion = network.decode(latents, moving, size)
-        if network.diffeomorphic:
-            out, back = flow.exp(motion.mean), flow.exp(-motion.mean)
-        else:
-            back = motion.mean if network.mode == "reference" else flow.compose(back, motion.mean)
-            out = flow.invert(back)[0]
-        yield out, back
-        made = observed(t) if t < len(images) else network.encode(network.fit(flow.warp(first, back)))
-        state = network.remember(state, latents, made[-1], phases[t + 1])
-        if network.mode == "consecutive":
-            moving = made
+    phase = (torch.arange(n_frames, device=images.device) / n_frames).expand(count, -1)
+    for motion, back in network.imagine(images.expand(count, -1, -1, -1, -1), n_frames, draw, phase):
+        yield flow.exp(motion.mean) if network.diffeomorphic else flow.invert(back)[0], back

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from .command import Progress, exit_code_of
+from .errors import InputError
+from .progress import CancelToken
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .cine import Cine
+    from .generate import GeneratedCine
 
 HELP = "make new cines of a heart beat from one frame, with their motion"
-MARKER = "samples.csv"
+MARKER = "report.json"
+SaveSamples: TypeAlias = "Callable[[Path, Cine, Sequence[GeneratedCine], np.ndarray | None], None]"
+"""Writes a scene with the frame, what was made of it, and the labels drawn on it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,21 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Generate as the arguments say and return the exit code, 0.
+def run(arguments: argparse.Namespace, save_scene: SaveSamples | None = None) -> int:
+    """Generate as the arguments say and return the exit code; one sentence on stderr says what was wrong.
 
-    Raises
-    ------
-    RegistrationError : in one sentence, what was wrong; nothing was written.
+    In the output folder: ``sample-001`` ..., each with the cine and the carried labels in the format of the input and
+    the displacements both ways (``fields``); ``samples.csv``, one row a frame; ``montage.png`` and ``samples.gif``; and
+    ``report.json`` with what makes the same cines again. All is written, or nothing.
     """
-    import numpy as np
+    return exit_code_of(lambda cancel, _: _generate(arguments, save_scene, cancel))
 
-    from . import flow, io
+
+def _generate(arguments: argparse.Namespace, save_scene: SaveSamples | None, cancel: CancelToken) -> int:
+    from . import io
     from .cine import Cine
-    from .errors import InputError
     from .generate import MODEL, generate_cine
-    from .measure import area_curve
-    from .report import tables
+    from .report import samples as pictures
+    from .report import style, tables
     from .staging import staging, writing
 
     source = io.read_cine(arguments.input)
@@ -49,32 +65,74 @@ def run(arguments: argparse.Namespace) -> int:
         source.frames[arguments.frame][None], source.grid, name=source.name, suffix=source.suffix, notes=source.notes
     )
     labels = io.read_labels(arguments.labels, source.grid) if arguments.labels else None
+    settings = {
+        "n_frames": arguments.frames,
+        "n_samples": arguments.samples,
+        "seed": arguments.seed,
+        "model": arguments.model or MODEL,
+    }
     samples = generate_cine(
-        frame,
-        arguments.frames,
-        arguments.samples,
-        arguments.seed,
-        arguments.model or MODEL,
-        labels,
-        device=arguments.device,
-        progress=lambda fraction, text: print(f"[{fraction:4.0%}] {text}", flush=True),
+        frame, **settings, labels=labels, device=arguments.device, progress=Progress(), cancel=cancel
     )
-    rows: list[dict[str, object]] = []
     with staging(arguments.output, MARKER) as work:
         for number, sample in enumerate(samples, start=1):
-            folder = work / f"sample-{number:03d}"
-            io.write_motion(sample.motion, sample.cine, folder, labels=labels)
-            name = "cine" + (".seq.nrrd" if not source.suffix.startswith(".nii") else source.suffix)
-            with writing(arguments.output):
-                io.write_cine(folder / name, sample.cine.frames, sample.cine)
-            sizes = area_curve(sample.labels, source.grid) if sample.labels is not None else {}
-            for t in range(len(sample.cine)):
-                length = np.linalg.norm(flow.to_mm(sample.motion.displacement[t], source.grid), axis=0)
-                rows.append(
-                    {"sample": number, "frame": t, "motion_mean_mm": float(length.mean())}
-                    | {f"label_{label}_mm2": float(values[t]) for label, values in sizes.items()}
-                )
+            cancel.check()
+            _write_sample(work / f"sample-{number:03d}", sample)
         with writing(arguments.output):
-            tables.write_csv(work / MARKER, rows)
-    print(f"{len(samples)} cines of {arguments.frames} frames were made from '{frame.name}' in {arguments.output}.")
+            tables.write_csv(work / "samples.csv", _rows(samples))
+            style.save(pictures.montage(samples), work / "montage.png")
+            pictures.write_animation(work / "samples.gif", samples)
+            content = {
+                "summary": f"{len(samples)} cines of {arguments.frames} frames were made from frame {arguments.frame} "
+                f"of '{frame.name}'.",
+                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "versions": tables.environment(),
+                "input": {
+                    "source": arguments.input,
+                    "name": frame.name,
+                    "frame": arguments.frame,
+                    "size": frame.grid.size,
+                    "spacing_mm": frame.grid.spacing,
+                    "notes": frame.notes,
+                    "labels": arguments.labels,
+                },
+                "settings": settings,
+                "samples": [dict(sample.motion.provenance) for sample in samples],
+            }
+            tables.write_json(work / MARKER, content)
+        if save_scene is not None:
+            save_scene(work / "scene.mrb", frame, samples, labels)
+    print(f"{content['summary']}\nWritten to {arguments.output}")
     return 0
+
+
+def _write_sample(folder: Path, sample: GeneratedCine) -> None:
+    from . import io
+    from .io.outputs import image_suffix
+
+    cine, motion = sample.cine, sample.motion
+    (folder / "fields").mkdir(parents=True)
+    io.write_cine(folder / f"cine{image_suffix(cine, cine.frames)}", cine.frames, cine)
+    if sample.labels is not None:
+        io.write_cine(folder / f"labels{image_suffix(cine, sample.labels)}", sample.labels, cine)
+    for t in range(len(cine)):
+        io.write_field(folder / "fields" / f"displacement_{t:03d}.nrrd", motion.displacement[t], motion.grid)
+        io.write_field(folder / "fields" / f"inverse_{t:03d}.nrrd", motion.inverse[t], motion.grid)
+
+
+def _rows(samples: Sequence[GeneratedCine]) -> list[dict[str, object]]:
+    """One mapping a sample and frame: how far the tissue is moved, and the size of every label."""
+    import numpy as np
+
+    from . import flow
+    from .measure import area_curve
+
+    rows: list[dict[str, object]] = []
+    for number, sample in enumerate(samples, start=1):
+        grid = sample.motion.grid
+        sizes = area_curve(sample.labels, grid) if sample.labels is not None else {}
+        for t, field in enumerate(sample.motion.displacement):
+            length = np.linalg.norm(flow.to_mm(field, grid), axis=0)
+            row = {"sample": number, "frame": t, "motion_mean_mm": float(length.mean())}
+            rows.append(row | {f"label_{label}_mm2": float(values[t]) for label, values in sizes.items()})
+    return rows

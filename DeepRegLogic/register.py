@@ -100,6 +100,7 @@ def register_cine(
         for frame, velocity in predicted.items():
             velocities[others.index(frame)] = velocity
     taper = _taper(shape, start, stop, cine.grid.shape).to(chosen)
+    unrefined = velocities * taper if covariances else None
     settings = Refinement() if refine is True else refine or None
     if settings is not None:
         velocities = refine_velocities(
@@ -118,7 +119,8 @@ def register_cine(
     if covariances:
         stage = "refined" if settings else "predicted"
         calibration = Calibration(**loaded.card.calibration.get(stage, {}))
-        covariance = _spread(velocities, [covariances[t] for t in others], others, cine, box, calibration)
+        refined = displacement if settings else None
+        covariance = _spread(unrefined, [covariances[t] for t in others], refined, others, cine, box, calibration)
     reporter(0.95, "Measuring the quality of every frame")
     motion = Motion(
         grid=cine.grid,
@@ -254,20 +256,26 @@ def _integrate(
 def _spread(
     velocities: torch.Tensor,
     covariances: list[torch.Tensor],
+    refined: np.ndarray | None,
     frames: list[int],
     cine: Cine,
     box: tuple[slice, ...],
     calibration: Calibration,
 ) -> np.ndarray:
-    """Calibrated covariance of all displacements in mm^2, from those of the velocities before refinement.
+    """Calibrated covariance of all displacements in mm^2, from those of the network's velocities.
 
-    What a refinement leaves uncertain is the network's covariance again, carried through the refined velocity and
-    scaled to the errors that remain after refinement on synthetic cines (the card's calibration "refined").
+    After a refinement it is that of the network's displacement and the local moments of what the refinement changed in
+    it, weighted so that they hold the errors that remain after refinement on synthetic cines (the card's calibration
+    "refined").
     """
     out = np.zeros((len(cine), cine.grid.ndim, cine.grid.ndim, *cine.grid.shape), np.float32)
     for velocity, covariance, frame in zip(velocities, covariances, frames, strict=True):
-        carried = uncertainty.carry(velocity[None], covariance[None])[1]
-        calibrated = calibration(uncertainty.to_mm2(carried, cine.grid))
+        before, carried = uncertainty.carry(velocity[None], covariance[None])
+        change = None
+        if refined is not None:
+            after = torch.from_numpy(refined[(frame, slice(None), *box)]).to(before)[None]
+            change = uncertainty.of_change(before, after, cine.grid)
+        calibrated = calibration(uncertainty.to_mm2(carried, cine.grid), change)
         out[(frame, slice(None), slice(None), *box)] = calibrated[0].cpu().numpy()
     return out
 

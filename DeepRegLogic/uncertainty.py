@@ -23,6 +23,8 @@ from .networks import ProbabilisticVoxelMorph
 LEAST_ENTROPY = -20.0
 """What stands for minus infinity where an entropy is written or shown."""
 
+_LOCAL_MM = 5.4
+
 
 def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
     """Carry the covariance of a stationary velocity through its exponential.
@@ -182,6 +184,18 @@ def velocity_posterior(
         torch.stack([motion.mean.flatten(0, 1) for motion in found]),
         torch.stack([motion.covariance().flatten(0, 1) for motion in found]),
     )
+
+
+def of_change(before: torch.Tensor, after: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Local second moments in mm^2 ``[N, ndim, ndim, *spatial]`` of the change from one displacement to another.
+
+    Where a refinement had to change much, two estimates disagree: that is no covariance by itself, but it grows with
+    the error that is left, and a ``Calibration`` has the factor. ``before`` and ``after`` are
+    ``[N, ndim, *spatial]`` in voxels; "local" is a Gaussian of 5.4 mm (three pixels of the cardiac models).
+    """
+    change = after - before
+    sigma = tuple(_LOCAL_MM / s for s in grid.array_spacing)
+    return to_mm2(_unpack(flow.smooth(_pack(change.unsqueeze(1) * change.unsqueeze(2)), sigma)), grid)
 
 
 def resize(covariance: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:

@@ -9,7 +9,7 @@ pixel (eq. 20); then the memory, a convolutional LSTM, takes in z and the frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +81,6 @@ class DragNet(nn.Module):
         phase: torch.Tensor | None = None,
         draw: bool = False,
         generator: torch.Generator | None = None,
-        foresee: bool = False,
     ) -> Posterior:
         """The distribution of the motion of a cine.
 
@@ -92,7 +91,6 @@ class DragNet(nn.Module):
         phase : where the images are in the cycle, ``[N, T + 1]`` from 0 to 1, the first frame's first; None for
             unknown. The published network takes no notice of it.
         draw : whether the latents are drawn from their posterior, or its means taken.
-        foresee : whether to give ``Posterior.foreseen``, too.
 
         Returns
         -------
@@ -120,18 +118,70 @@ class DragNet(nn.Module):
         latents = torch.stack([step[2] for step in steps], dim=1).flatten(0, 1)
         moved = [part[:, moving].flatten(0, 1) for part in features]
         motion = self.decode(latents, moved, size)
-        prior = stack([step[1] for step in steps])
         shape = (len(reference), len(steps))
-        foreseen = None
-        if foresee:
-            latents = self.latent_features(prior.mean.flatten(0, 1), self.cells(features[-1]))
-            foreseen = self.decode(latents, moved, size).mean.unflatten(0, shape)
         return Posterior(
             motion=MotionGaussian(*(field.unflatten(0, shape) for field in vars(motion).values())),
             latent=stack([step[0] for step in steps]),
-            prior=prior,
-            foreseen=foreseen,
+            prior=stack([step[1] for step in steps]),
         )
+
+    def imagine(
+        self,
+        images: torch.Tensor,
+        n_frames: int,
+        draw: Callable[[Gaussian], torch.Tensor],
+        phase: torch.Tensor | None = None,
+    ) -> Iterator[tuple[MotionGaussian, torch.Tensor]]:
+        """Go on from real frames with frames of the memory's own (sections 3.5 and 3.6 of the paper).
+
+        At every time step z comes from its prior given the memory, the motion from z and the moving image, and the
+        memory takes in the frame that this motion makes of the first one.
+
+        Parameters
+        ----------
+        images : ``[N, k, 1, H, W]``, the first k frames of N cines.
+        n_frames : of a cine, the real ones included.
+        draw : takes the prior of z ``[N, d]`` and gives its value; for the real frames the posterior's mean is taken.
+        phase : ``[N, n_frames]``, as for ``posterior``.
+
+        Yields
+        ------
+        For the frames 1 to ``n_frames - 1`` the motion ``[N, ...]``, and the displacement ``[N, 2, H, W]`` that
+        resamples the first frame onto that one.
+        """
+        size, count = tuple(images.shape[3:]), images.shape[1]
+        fitted = self.fit(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        features = [part.unflatten(0, images.shape[:2]) for part in self.encode(fitted.flatten(0, 1))]
+
+        def evidence(t: int) -> torch.Tensor:
+            source = max(t - 1, 0) if self.mode == "consecutive" else 0
+            return self.evidence(fitted[:, t], fitted[:, source], features[-1][:, t])
+
+        def clock(t: int) -> torch.Tensor | None:
+            return None if phase is None else phase[:, [0, t]]
+
+        moving = [part[:, 0] for part in features]
+        back = images.new_zeros(len(images), 2, *size)
+        state = self.begin(moving[-1], evidence(0), clock(1))
+        like = self.infer(state, evidence(0)).mean
+        for t in range(1, n_frames):
+            z = self.infer(state, evidence(t)).mean if t < count else draw(self.prior(state, like, moving[-1]))
+            latents = self.latent_features(z, self.cells(moving[-1]))
+            motion = self.decode(latents, moving, size)
+            back = self.pull_back(motion.mean, back)
+            yield motion, back
+            if t + 1 < n_frames:
+                if t < count:
+                    made = [part[:, t] for part in features]
+                else:
+                    made = self.encode(self.fit(flow.warp(images[:, 0], back)))
+                state = self.remember(state, latents, made[-1], clock(t + 1))
+                if self.mode == "consecutive":
+                    moving = made
+
+    def pull_back(self, motion: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """What resamples the first frame onto the next one, from the motion and that of the frame before."""
+        return flow.compose(before, motion) if self.mode == "consecutive" else motion
 
     def _recurrence(
         self,
@@ -150,15 +200,15 @@ class DragNet(nn.Module):
             images[:, targets].flatten(0, 1), images[:, sources].flatten(0, 1), features[:, targets].flatten(0, 1)
         )
         evidence = evidence.unflatten(0, (len(images), -1))
-        state = self.begin(features[:, 0], evidence[:, 0], None if phase is None else phase[:, order[0]])
+        state = self.begin(features[:, 0], evidence[:, 0], None if phase is None else phase[:, [0, order[0]]])
         steps = []
         for step, target in enumerate(order):
             latent = self.infer(state, evidence[:, step + 1])
             z = latent.sample(generator) if draw else latent.mean
             latents = self.latent_features(z, self.cells(features))
-            steps.append((latent, self.prior(state, latent.mean), latents))
+            steps.append((latent, self.prior(state, latent.mean, features[:, sources[step + 1]]), latents))
             if step + 1 < len(order):
-                following = None if phase is None else phase[:, order[step + 1]]
+                following = None if phase is None else phase[:, [0, order[step + 1]]]
                 state = self.remember(state, latents, features[:, target], following)
         return steps
 
@@ -190,7 +240,7 @@ class DragNet(nn.Module):
         return features
 
     def begin(self, features: torch.Tensor, evidence: torch.Tensor, phase: torch.Tensor | None = None) -> State:
-        """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N]`` is that of the next frame."""
+        """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N, 2]``: the first, the next."""
         state = self.memory.zeros(features) if self.recurrent else []
         latents = self.latent_features(self.infer(state, evidence).mean, self.cells(features))
         return self.remember(state, latents, features, phase)
@@ -199,8 +249,11 @@ class DragNet(nn.Module):
         """Posterior of z given the memory and the frame (eq. 6)."""
         return self.posterior_latent(torch.cat([evidence, *(s[0].to(evidence.dtype) for s in state[-1:])], dim=1))
 
-    def prior(self, state: State, like: torch.Tensor) -> Gaussian:
-        """Prior of z given the memory (eq. 3); ``like`` ``[N, d]`` gives its shape where there is no memory."""
+    def prior(self, state: State, like: torch.Tensor, moving: torch.Tensor) -> Gaussian:
+        """Prior of z given the memory (eq. 3); ``like`` ``[N, d]`` gives its shape where there is no memory.
+
+        The published network takes no notice of the features of the ``moving`` image.
+        """
         if not self.recurrent:
             return Gaussian(torch.zeros_like(like), torch.zeros_like(like))
         return self.prior_latent(state[-1][0])

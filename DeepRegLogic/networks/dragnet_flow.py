@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import flow
 from .base import SLOPE, fast_layout
 from .dragnet import DragNet
 from .probabilistic import ConvLSTM, Gaussian, MotionGaussian, MotionHead, State
+
+_SQUARINGS = 6
 
 
 def _convolution(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
@@ -80,7 +83,8 @@ class DragNetFlow(DragNet):
     the resolution of the images; the latent has a few numbers for every cell of 8 x 8 pixels and a few for the whole
     image, in place of fully connected layers; features are those of a small U-Net; a coarse velocity is read off the
     features of the latent alone, and the moving image's features refine it; the posterior of z sees the moving image
-    beside the fixed one, and the memory where in the cycle the next frame is, where that is known.
+    beside the fixed one, its prior the moving image beside the memory, and the memory where in the cycle the moving
+    and the next frame are, where that is known.
 
     Parameters
     ----------
@@ -117,8 +121,8 @@ class DragNetFlow(DragNet):
         self.half_motion = nn.Sequential(_convolution(3 * fine, 2 * fine), _convolution(2 * fine, 2 * fine))
         self.head = MotionHead(2 * fine)
         if self.recurrent:
-            self.prior_latent = SpatialLatent(memory, width, self.local, self.shared)
-            self.memory = ConvLSTM(2 * width + 2, (memory, memory))
+            self.prior_latent = SpatialLatent(memory + width, width, self.local, self.shared)
+            self.memory = ConvLSTM(2 * width + 4, (memory, memory))
         self._initialise()
 
     def _initialise(self) -> None:
@@ -159,16 +163,24 @@ class DragNetFlow(DragNet):
     def evidence(self, fixed: torch.Tensor, moving: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         return self.pair_features(torch.cat([moving, fixed], dim=1))[-1]
 
+    def prior(self, state: State, like: torch.Tensor, moving: torch.Tensor) -> Gaussian:
+        if not self.recurrent:
+            return super().prior(state, like, moving)
+        return self.prior_latent(torch.cat([moving, state[-1][0].to(moving.dtype)], dim=1))
+
+    def pull_back(self, motion: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        return flow.exp(-motion, _SQUARINGS)
+
     def remember(
         self, state: State, latents: torch.Tensor, frame: torch.Tensor, phase: torch.Tensor | None = None
     ) -> State:
         if not self.recurrent:
             return []
         if phase is None:
-            clock = frame.new_zeros(len(frame), 2)
+            clock = frame.new_zeros(len(frame), 4)
         else:
             # a phase that is not a number is unknown
             angle = 2 * torch.pi * phase
-            clock = torch.stack([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0).to(frame.dtype)
+            clock = torch.cat([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0).to(frame.dtype)
         clock = clock[:, :, None, None].expand(-1, -1, *frame.shape[2:])
         return self.memory(torch.cat([latents.to(frame.dtype), frame, clock], dim=1), state)

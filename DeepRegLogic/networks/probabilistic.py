@@ -76,15 +76,11 @@ def _smooth_noise(noise: torch.Tensor, sigma: float) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What the network infers from a cine: for T fields, the motion and the latents with their prior ``[N, T, d]``.
-
-    ``foreseen`` is the mean motion ``[N, T, 2, H, W]`` at the mean of the prior, before the frame is seen; where asked.
-    """
+    """What the network infers from a cine: for T fields, the motion and the latents with their prior ``[N, T, d]``."""
 
     motion: MotionGaussian
     latent: Gaussian
     prior: Gaussian
-    foreseen: torch.Tensor | None = None
 
 
 def down(channels_in: int, channels: int) -> nn.Sequential:

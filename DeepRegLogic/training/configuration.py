@@ -79,8 +79,8 @@ class LossConfiguration:
     motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
     likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
         networks with a velocity).
-    foresight : of the mean distance in pixels of the motion that the memory foresees, at the mean of the prior of z,
-        to the true one (probabilistic networks with a velocity).
+    foresight : of the mean distance in pixels to the true motion of the one that is made from the reference alone, at
+        the means of the prior of z (probabilistic networks with a velocity).
     """
 
     similarity: str = "mse"
@@ -109,7 +109,11 @@ class OptimiserConfiguration:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A training run: what is trained, on what, how; the first fields go into the model's card."""
+    """A training run: what is trained, on what, how; the first fields go into the model's card.
+
+    ``start`` is the name or folder of a model of the same network and arguments, whose weights the run begins with;
+    empty for random ones.
+    """
 
     name: str
     title: str
@@ -118,6 +122,7 @@ class Configuration:
     arguments: Mapping[str, object] = field(default_factory=dict)
     seed: int = 1234
     order: int = 100
+    start: str = ""
     data: DataConfiguration = field(default_factory=DataConfiguration)
     augment: AugmentConfiguration = field(default_factory=AugmentConfiguration)
     loss: LossConfiguration = field(default_factory=LossConfiguration)

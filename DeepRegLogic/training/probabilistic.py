@@ -28,8 +28,8 @@ class ProbabilisticTask(RegistrationTask):
     the true displacement under the covariance carried through the exponential (weighted mean), by the covariance alone,
     so that frames hard to register do not weigh less on the mean. Half of the cines come without their phase.
 
-    ``foresight`` asks the same memory for the motion at the mean of the prior, before it has seen the frame: what new
-    cines are made from.
+    ``foresight`` lets the same memory make the whole cine from its reference and the phases, at the means of the prior:
+    what generated cines scatter about.
 
     The weight of the latent's divergence rises from zero after 40 % of the steps to all of it after 70 %: a
     latent that is of no use yet would be given up.
@@ -41,20 +41,26 @@ class ProbabilisticTask(RegistrationTask):
         phase = batch["phase"].clone()
         phase[torch.rand(len(phase), device=phase.device) < 0.5] = torch.nan
         loss = self.configuration.loss
-        foresee = loss.foresight > 0 and "displacement" in batch
-        posterior = self.network.posterior(batch["reference"], batch["frames"], phase, draw=True, foresee=foresee)
+        posterior = self.network.posterior(batch["reference"], batch["frames"], phase, draw=True)
         with torch.autocast(self.device.type, enabled=False):
             if self.network.diffeomorphic:
                 terms = self.loss_terms(posterior.motion.mean, batch)
                 if loss.likelihood and "displacement" in batch:
                     terms["likelihood"] = loss.likelihood * self._likelihood(posterior, batch)[0]
-                if foresee:
-                    foreseen = flow.exp(posterior.foreseen.flatten(0, 1), loss.squarings).view_as(posterior.foreseen)
-                    terms["foresight"] = loss.foresight * end_point_error(foreseen, batch)
             else:
                 terms = self._drawn_terms(posterior, batch)
             terms |= self._divergences(posterior)
+        if loss.foresight and "displacement" in batch:
+            terms["foresight"] = loss.foresight * self._foresight(batch)
         return self.logged(terms)
+
+    def _foresight(self, batch: Batch) -> torch.Tensor:
+        images = batch["reference"][:, None]
+        steps = self.network.imagine(images, batch["phase"].shape[1], lambda prior: prior.mean, batch["phase"])
+        velocity = torch.stack([motion.mean for motion, _ in steps], dim=1)
+        with torch.autocast(self.device.type, enabled=False):
+            displacement = flow.exp(velocity.flatten(0, 1), self.configuration.loss.squarings)
+            return end_point_error(displacement.view_as(velocity), batch)
 
     def _divergences(self, posterior: Posterior) -> dict[str, torch.Tensor]:
         latent, prior, motion = posterior.latent, posterior.prior, posterior.motion

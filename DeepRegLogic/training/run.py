@@ -84,6 +84,8 @@ def train(
         network = build(configuration.network, ndim=ndim, **configuration.arguments)
     except ValueError as error:
         raise InputError(f"The configuration's network cannot be built: {error}") from error
+    if configuration.start:
+        _begin_with(network, configuration)
     task = _task_of(network)(network, configuration)
     data = CineData(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
@@ -123,6 +125,16 @@ def train(
     return _export(trainer, task, data, best, output / "model")
 
 
+def _begin_with(network: torch.nn.Module, configuration: Configuration) -> None:
+    start = zoo.load_model(configuration.start)
+    if (start.card.network, dict(start.card.arguments)) != (configuration.network, dict(configuration.arguments)):
+        raise InputError(
+            f"The model '{start.card.name}' is another network than the configuration's; start with one of the same "
+            "network and arguments, or with none."
+        )
+    network.load_state_dict(start.network.state_dict())
+
+
 def _task_of(network: torch.nn.Module) -> type[RegistrationTask]:
     if isinstance(network, DragNet):
         return ProbabilisticTask
@@ -158,6 +170,7 @@ def _export(
             "kinds": list(source.kinds),
             "subjects": len(data.training),
             "seed": configuration.seed,
+            "start": configuration.start,
             "steps": steps,
             "batch": configuration.optimiser.batch * trainer.world_size,
             "version": __version__,

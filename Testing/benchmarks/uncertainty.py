@@ -31,13 +31,11 @@ Estimate = Callable[[Phantom], tuple[np.ndarray, np.ndarray]]
 """A phantom to displacement ``[T, 2, H, W]`` in voxels and covariance ``[T, 2, 2, H, W]`` in mm^2, reference 0."""
 
 
-def ours(model: str, refine: bool, left: list[float] | None = None) -> Estimate:
-    """By a model of the zoo; the differences that it leaves in the images are added to ``left``."""
+def ours(model: str, refine: bool) -> Estimate:
+    """By a model of the zoo."""
 
     def estimate(phantom: Phantom) -> tuple[np.ndarray, np.ndarray]:
         motion = register_cine(phantom.cine, model, reference=0, refine=refine)
-        if left is not None:
-            left.extend(quality.error_after for quality in motion.quality)
         return motion.displacement, motion.covariance
 
     return estimate
@@ -71,10 +69,42 @@ def pixels(estimate: Estimate, seeds: range) -> tuple[torch.Tensor, torch.Tensor
         phantom = cine_phantom(seed, ("short-axis", "four-chamber")[seed % 2])
         displacement, covariance = estimate(phantom)
         error = (phantom.motion.displacement - displacement) * phantom.cine.grid.spacing[0]
-        chosen = np.random.default_rng(seed).permutation((len(error) - 1) * phantom.heart.sum())[:PIXELS]
-        errors.append(np.moveaxis(error[1:][:, :, phantom.heart], 1, -1).reshape(-1, 2)[chosen])
-        covariances.append(np.moveaxis(covariance[1:][..., phantom.heart], -1, 1).reshape(-1, 2, 2)[chosen])
-    return torch.from_numpy(np.concatenate(errors)).float(), torch.from_numpy(np.concatenate(covariances)).float()
+        errors.append(_chosen(phantom, seed, error[:, None])[..., 0, :])
+        covariances.append(_chosen(phantom, seed, covariance))
+    return torch.cat(errors), torch.cat(covariances)
+
+
+def _chosen(phantom: Phantom, seed: int, values: np.ndarray) -> torch.Tensor:
+    """Some pixels ``[N, a, b]`` in the heart, always the same of a seed, of ``[T, a, b, H, W]``."""
+    inside = np.moveaxis(values[1:][..., phantom.heart], -1, 1).reshape(-1, *values.shape[1:3])
+    return torch.from_numpy(inside[np.random.default_rng(seed).permutation(len(inside))[:PIXELS]]).float()
+
+
+def fit(model: str, seeds: range) -> dict[str, dict[str, float]]:
+    """The calibrations of a model whose card has none, before and after refinement."""
+    found: dict[str, list[tuple[torch.Tensor, ...]]] = {"predicted": [], "refined": []}
+    left: dict[str, list[float]] = {"predicted": [], "refined": []}
+    for seed in seeds:
+        phantom = cine_phantom(seed, ("short-axis", "four-chamber")[seed % 2])
+        grid = phantom.cine.grid
+        before = register_cine(phantom.cine, model, reference=0, refine=False)
+        after = register_cine(phantom.cine, model, reference=0, refine=True)
+        fields = [torch.from_numpy(np.array(motion.displacement)) for motion in (before, after)]
+        change = uncertainty.of_change(*fields, grid).numpy()
+        for stage, motion, more in (("predicted", before, ()), ("refined", after, (change,))):
+            error = (phantom.motion.displacement - motion.displacement) * grid.spacing[0]
+            parts = [_chosen(phantom, seed, values) for values in (error[:, None], before.covariance, *more)]
+            found[stage].append((parts[0][..., 0, :], *parts[1:]))
+            left[stage].extend(quality.error_after for quality in motion.quality)
+    return {
+        stage: asdict(
+            replace(
+                calibration.fit(*(torch.cat(parts) for parts in zip(*rows, strict=True))),
+                residual=float(np.percentile(left[stage], 99)),
+            )
+        )
+        for stage, rows in found.items()
+    }
 
 
 def with_card(model: str, calibrations: dict[str, dict[str, float]]) -> None:
@@ -149,7 +179,7 @@ def main() -> None:
     parser.add_argument("--model", default="dragnet-cardiac")
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--fit", action="store_true", help="fit the calibration and write it to the model's card")
-    parser.add_argument("--fit-seeds", type=int, default=24)
+    parser.add_argument("--fit-seeds", type=int, default=64)
     parser.add_argument("--no-sampling", action="store_true", help="leave the sampling models out")
     parser.add_argument("--no-entropy", action="store_true", help="leave chambers and boundaries out")
     parser.add_argument("--json", type=Path)
@@ -158,11 +188,7 @@ def main() -> None:
     fitting = range(FIT_SEED, FIT_SEED + arguments.fit_seeds)
     if arguments.fit:
         with_card(arguments.model, {})
-        fitted = {}
-        for stage, refine in (("predicted", False), ("refined", True)):
-            left: list[float] = []
-            found = calibration.fit(*pixels(ours(arguments.model, refine, left), fitting))
-            fitted[stage] = asdict(replace(found, residual=float(np.percentile(left, 99))))
+        fitted = fit(arguments.model, fitting)
         with_card(arguments.model, fitted)
         print(f"Calibration of {arguments.model}: {fitted}")
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)

@@ -56,6 +56,17 @@ def test_refinement_has_a_calibration_of_its_own(model, cine):
     assert np.median(deviations[2]) == pytest.approx((4 * 0.81 + 0.1) ** 0.5, rel=0.05)
 
 
+def test_what_the_refinement_changed_widens_the_covariance(model, cine, tmp_path):
+    card = replace(zoo.read_card(model), calibration={"refined": {"scale": 0.0, "floor": 0.01, "change": 2.0}})
+    zoo.save_model(tmp_path / "own", zoo.load_model(model).network, card)
+    settings = Refinement(levels=((4, 20),))
+    network, refined = (register_cine(cine, tmp_path / "own", 0, refine=r, device="cpu") for r in (False, settings))
+    fields = [torch.from_numpy(np.array(motion.displacement[2:3])) for motion in (network, refined)]
+    assert (fields[0] - fields[1]).abs().max() > 0.3
+    expected = 2 * uncertainty.of_change(*fields, cine.grid)[0].numpy() + 0.01 * np.eye(2)[..., None, None]
+    np.testing.assert_allclose(refined.covariance[2], expected, atol=0.03 * expected.max())
+
+
 def test_outside_a_region_nothing_is_estimated(model, cine):
     motion = register_cine(cine, model, reference=0, roi=((10, 20), (50, 60)), refine=False, device="cpu")
     assert not motion.covariance[:, :, :, :10].any()

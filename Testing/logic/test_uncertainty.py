@@ -224,6 +224,31 @@ def test_calibration_finds_the_scale_and_the_floor():
         calibration.Calibration(-1.0, 0.0)
 
 
+def test_calibration_weighs_what_a_refinement_changed():
+    residual, covariance = normal_errors(100_000, seed=5)
+    noise = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(6))
+    sizes = torch.rand(100_000, 1, generator=torch.Generator().manual_seed(7)) * 2
+    change = torch.eye(2) * sizes.square()[..., None]
+    found = calibration.fit(residual + 0.5 * sizes * noise, covariance, change)
+    assert found.scale == pytest.approx(1.0, rel=0.05)
+    assert found.change == pytest.approx(0.25, rel=0.05)
+    assert found.floor < 0.02
+    calibrated = found(covariance[..., None], change[..., None])[..., 0]
+    torch.testing.assert_close(
+        calibrated, found.scale * covariance + found.change * change + found.floor * torch.eye(2)
+    )
+
+
+def test_the_moments_of_a_change_are_local_and_in_mm():
+    grid = Grid.of_array((64, 64), (2.0, 3.0))
+    before, after = torch.zeros(1, 2, 64, 64), torch.zeros(1, 2, 64, 64)
+    after[:, 0, :, :32], after[:, 1, :, :32] = 0.5, -1.0
+    moments = uncertainty.of_change(before, after, grid)[0]
+    torch.testing.assert_close(moments[:, :, 30, 10], torch.tensor([[1.0, -3.0], [-3.0, 9.0]]), atol=1e-3, rtol=1e-3)
+    assert moments[:, :, 30, 50].abs().max() < 1e-3
+    assert float(moments[0, 0, 30, 31:33].mean()) == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_useless_ranking_is_seen():
     residual, covariance = normal_errors(50_000, seed=3)
     shuffled = covariance[torch.randperm(len(covariance), generator=torch.Generator().manual_seed(0))]

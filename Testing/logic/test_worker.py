@@ -25,9 +25,11 @@ from DeepRegLogic.exchange import (
     pack_frames,
     pack_motion,
     unpack_array,
+    unpack_cine,
     unpack_derived,
     unpack_motion,
 )
+from DeepRegLogic.generate import generate_cine
 from DeepRegLogic.synthetic import cine_phantom
 
 QUICK = {"levels": [[2, 15]]}
@@ -181,6 +183,63 @@ def test_pair_is_registered(client, cine):
     motion = unpack_motion(folder / "results", event["result"]["motion"])
     assert len(motion) == 2
     assert motion.quality[1].error_after < motion.quality[1].error_before
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory) -> str:
+    """The folder of an untrained model that can generate."""
+    import torch
+
+    from DeepRegLogic import zoo
+    from DeepRegLogic.networks import build
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "generator"
+    zoo.save_model(folder, build("dragnet-flow"), zoo.Card("g", "G", "For tests.", "dragnet-flow", {}, 2, 1.8))
+    return str(folder)
+
+
+def test_cines_are_generated_as_in_this_process(client, cine, phantom, generator, tmp_path):
+    frame = Cine(cine.frames[:1], cine.grid, name="frame")
+    masks = np.stack([(phantom.labels[0] == value).astype(np.uint8) for value in (1, 2)])
+    options = {"n_frames": 4, "n_samples": 2, "seed": 5, "model": generator, "device": "cpu"}
+    arguments = {"frame": pack_cine(tmp_path, "frame", frame), "masks": pack_array(tmp_path, "masks", masks)}
+    client.send(id=8, call="generate_cine", folder=str(tmp_path), arguments={**arguments, **options})
+    event, before = client.until("result", "error")
+    assert event["event"] == "result", event
+    fractions = [e["fraction"] for e in before]
+    assert fractions == sorted(fractions)
+    here = generate_cine(frame, **options)
+    assert len(event["result"]["samples"]) == len(here) == 2
+    for found, sample in zip(event["result"]["samples"], here, strict=True):
+        place = tmp_path / "results" / found["folder"]
+        np.testing.assert_allclose(unpack_cine(place, found["cine"]).frames, sample.cine.frames, atol=1e-2)
+        motion = unpack_motion(place, found["motion"])
+        np.testing.assert_allclose(motion.inverse, sample.motion.inverse, atol=1e-4)
+        assert motion.provenance["seed"] == 5
+        carried = unpack_array(place, found["masks"])
+        assert carried.shape == (2, 4, *cine.grid.shape)
+        np.testing.assert_array_equal(carried[:, 0], masks)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_samples": 0}, "number of samples must be a whole number of 1 or more, not 0"),
+        ({"seed": -1}, "seed must be a whole number of 0 or more, not -1"),
+        ({"n_frames": 1}, "number of frames must be a whole number of 2 or more, not 1"),
+        ({"model": "voxelmorph-cardiac"}, "'voxelmorph-cardiac' cannot generate"),
+        ({"model": "no-such-model"}, "no-such-model"),
+    ],
+)
+def test_what_cannot_be_generated_is_told_in_a_sentence(client, cine, generator, change, words, tmp_path):
+    frame = Cine(cine.frames[:1], cine.grid, name="frame")
+    arguments = {"frame": pack_cine(tmp_path, "frame", frame), "n_samples": 1, "model": generator, **change}
+    client.send(id=9, call="generate_cine", folder=str(tmp_path), arguments=arguments)
+    event, _ = client.until("result", "error")
+    assert event["event"] == "error"
+    assert words in event["text"]
+    assert "\n" not in event["text"]
 
 
 @pytest.mark.parametrize(
