@@ -34,10 +34,23 @@ for _folder in (str(_HERE), str(_LOGIC)):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
-from TemporalRegistrationLib import choices, environment, export, sample, scene, worker  # noqa: E402
+from TemporalRegistrationLib import (  # noqa: E402
+    choices,
+    environment,
+    export,
+    generation,
+    pairs,
+    quality,
+    sample,
+    scene,
+    views,
+    worker,
+)
+from TemporalRegistrationLib.generation import GeneratedNodes, GenerateTask  # noqa: E402
 from TemporalRegistrationLib.job import Job, State  # noqa: E402
 from TemporalRegistrationLib.panel.curves import CurvesPart  # noqa: E402
 from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
+from TemporalRegistrationLib.panel.generate import GeneratePart  # noqa: E402
 from TemporalRegistrationLib.panel.inputs import InputPart  # noqa: E402
 from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
 from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
@@ -82,7 +95,7 @@ class TemporalRegistration(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self._registerSample)
 
     def _registerSample(self) -> None:
-        sample.registerSample(str(_HERE / "Resources" / "Icons" / "TemporalRegistration.png"))
+        sample.registerSample(str(_HERE / "Resources" / "Icons" / "FourChamber.png"))
 
 
 @parameterNodeWrapper
@@ -96,12 +109,17 @@ class TemporalRegistrationParameterNode:
     labels - A segmentation or label map drawn on the reference frame, to be followed.
     points - Markups drawn on the reference frame, to be followed.
     fixedVolume, movingVolume - The pair.
-    task - "cine" or "pair": which tab is open.
-    model, pairModel - Names of models of the zoo; empty for refinement from zero.
+    generateInput, generateFrame - The image that cines are made from: a volume, or a frame of a sequence.
+    generateLabels - A segmentation or label map drawn on that frame, to be carried along.
+    sampleFrames, samples, seed - Frames of every cine that is made, how many cines, and what makes them differ.
+    sampleShown - Number of the cine that is shown, from 1.
+    task - "cine", "pair" or "generate": which tab is open.
+    model, pairModel, generateModel - Names of models of the zoo; empty for refinement from zero.
     quality - "fast", "standard" or "thorough".
     device - Where to compute: "auto", "cpu", "cuda:0", ...
     similarity, smoothness - Of the refinement.
     showCompensated ... opacity - The switches of the review.
+    doubtfulLimit - Uncertainty in mm above which a place or a frame is doubtful.
     """
 
     inputSequence: vtkMRMLSequenceNode
@@ -120,9 +138,17 @@ class TemporalRegistrationParameterNode:
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
     pairRegionOfInterest: vtkMRMLMarkupsROINode
+    generateInput: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceNode, None] = None  # noqa: UP007
+    generateFrame: int = 0
+    generateLabels: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
+    sampleFrames: int = 20
+    samples: int = 4
+    seed: int = 0
+    sampleShown: int = 1
     task: str = "cine"
     model: str = "tlrn-cardiac"
     pairModel: str = "voxelmorph-cardiac"
+    generateModel: str = generation.MODEL
     quality: str = "standard"
     device: str = "auto"
     similarity: str = "lncc"
@@ -133,6 +159,9 @@ class TemporalRegistrationParameterNode:
     showMotion: bool = False
     showJacobian: bool = False
     showUncertainty: bool = False
+    showEntropy: bool = False
+    showDoubtful: bool = False
+    doubtfulLimit: Annotated[float, WithinRange(0.1, 20.0)] = 2.0
     motionStyle: str = "grid"
     compare: str = "single"
     opacity: float = 0.6
@@ -158,8 +187,11 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/TemporalRegistration.ui"))
         self.layout.addWidget(uiWidget)
+        generateTab = slicer.util.loadUI(self.resourcePath("UI/Generate.ui"))
+        slicer.util.childWidgetVariables(uiWidget).taskTabWidget.addTab(generateTab, _("Generate"))
         self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        for widget in (uiWidget, generateTab):
+            widget.setMRMLScene(slicer.mrmlScene)
 
         self.logic = TemporalRegistrationLogic()
 
@@ -167,11 +199,12 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
             return self._parameterNode
 
         self.inputs = InputPart(self.ui, settings)
+        self.generate = GeneratePart(self.ui, settings)
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
         self.review = ReviewPart(self.ui, settings)
         self.curves = CurvesPart(self.ui)
-        self.exports = ExportPart(self.ui, lambda: self.review.nodes, self.logic.export)
+        self.exports = ExportPart(self.ui, lambda: self.review.nodes, self._export)
         self._setResults(None)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -182,12 +215,12 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
     def cleanup(self) -> None:
         """Called when the application closes and the module widget is destroyed."""
-        self.removeObservers()
         self.run.abandon()
         self.setParameterNode(None)
         self._setResults(None)
         self.method.close()
         self.curves.close()
+        self.removeObservers()
         worker.closeShared()
 
     def enter(self) -> None:
@@ -255,10 +288,11 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
     def refresh(self, caller=None, event=None) -> None:
         """Show what the parameter node says."""
         if self._parameterNode:
-            for part in (self.inputs, self.method, self.run):
+            for part in (self.inputs, self.generate, self.method, self.run):
                 part.refresh()
             self._showResults()
             self.review.refresh()
+            self.curves.setDoubtful(self._parameterNode.doubtfulLimit)
 
     def onJobEnded(self, job: Job) -> None:
         """Show the results of a registration."""
@@ -266,6 +300,8 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         if self._parameterNode:
             if job.state is State.DONE and self._parameterNode.task == "pair":
                 self._parameterNode.showCompensated = True
+            elif job.state is State.DONE:
+                views.hideDrawn(self._parameterNode.labels, self._parameterNode.points)
             self.refresh()
 
     def _showResults(self) -> None:
@@ -273,13 +309,19 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         fixed = None
         if self._parameterNode.task == "pair":
             fixed = self._parameterNode.fixedVolume
-            nodes = scene.pairNodesOf(fixed, self._parameterNode.movingVolume)
+            nodes = pairs.pairNodesOf(fixed, self._parameterNode.movingVolume)
+        elif self._parameterNode.task == "generate":
+            nodes = generation.generatedNodesOf(self._parameterNode.generateInput)
         else:
             nodes = scene.motionNodesOf(self._parameterNode.inputSequence)
         if nodes != self.review.nodes:
             self._setResults(nodes, fixed)
 
+    def _export(self, nodes, folder: str) -> Path:
+        return self.logic.export(nodes, folder, self._parameterNode.doubtfulLimit)
+
     def _setResults(self, nodes, fixed=None) -> None:
+        self.generate.setResults(nodes)
         self.review.setResults(nodes, fixed)
         self.curves.setResults(nodes)
         self.exports.setResults(nodes)
@@ -298,6 +340,10 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self):
         return TemporalRegistrationParameterNode(super().getParameterNode())
+
+    def models(self) -> dict[str, tuple[str, str]]:
+        """Title and summary of the models by name, best first; the empty name is refinement without a model."""
+        return choices.models()
 
     def warmUp(self) -> None:
         """Start the worker in advance where it can run, so that the first registration starts at once."""
@@ -376,9 +422,44 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         job.start()
         return job.wait() if wait else job
 
-    def export(self, nodes, folder: str) -> Path:
-        """Write the nodes of a registration to a folder."""
-        return (export.exportPair if isinstance(nodes, scene.PairNodes) else export.exportMotion)(nodes, folder)
+    def generateCine(
+        self,
+        inputNode: vtkMRMLScalarVolumeNode | vtkMRMLSequenceNode,
+        nFrames: int = 20,
+        nSamples: int = 1,
+        seed: int = 0,
+        frame: int = 0,
+        labels=None,
+        model: str = generation.MODEL,
+        device: str = "auto",
+        progressCallback=None,
+        wait: bool = True,
+        **options: object,
+    ):
+        """Make new cines of a heart beat from one frame and add them to the scene, in a browser of their own.
+
+        Parameters
+        ----------
+        inputNode : a volume of a single slice at end-diastole, or a sequence of which ``frame`` is taken.
+        nFrames, nSamples : frames of a cine, the real one among them, and number of cines.
+        seed : another number makes other cines; the same number makes the same ones again.
+        labels : a segmentation or label map drawn on the frame, to be carried to every frame.
+        model : name or folder of a model that can generate.
+
+        The other parameters and the errors are those of ``registerCine``; ``options`` are those of
+        ``DeepRegLogic.generate.generate_cine``.
+        """
+        settings = {"n_frames": nFrames, "n_samples": nSamples, "seed": seed, "model": model, "device": device}
+        task = GenerateTask(inputNode, frame, labels, **settings, **options)
+        return self._run(Job(task), progressCallback, wait)
+
+    def export(self, nodes, folder: str, doubtful: float = quality.DOUBTFUL_MM) -> Path:
+        """Write results to a folder; ``doubtful`` is the uncertainty in mm that makes a frame doubtful."""
+        if isinstance(nodes, pairs.PairNodes):
+            return export.exportPair(nodes, folder)
+        if isinstance(nodes, GeneratedNodes):
+            return export.exportGenerated(nodes, folder)
+        return export.exportMotion(nodes, folder, doubtful)
 
 
 class TemporalRegistrationTest(SelfTest, ScriptedLoadableModuleTest):

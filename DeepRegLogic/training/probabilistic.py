@@ -9,7 +9,7 @@ from ..networks import DragNet
 from ..networks.probabilistic import Posterior
 from ..uncertainty import carry, mahalanobis
 from .data import Batch
-from .task import RegistrationTask, end_point_error
+from .task import RegistrationTask
 
 _WARMING = (0.4, 0.7)
 _ELLIPSE_90 = 4.605  # the 90 % point of the chi-squared distribution of two degrees of freedom
@@ -59,8 +59,12 @@ class ProbabilisticTask(RegistrationTask):
         steps = self.network.imagine(images, batch["phase"].shape[1], lambda prior: prior.mean, batch["phase"])
         velocity = torch.stack([motion.mean for motion, _ in steps], dim=1)
         with torch.autocast(self.device.type, enabled=False):
-            displacement = flow.exp(velocity.flatten(0, 1), self.configuration.loss.squarings)
-            return end_point_error(displacement.view_as(velocity), batch)
+            displacement = flow.exp(velocity.flatten(0, 1), self.configuration.loss.squarings).view_as(velocity)
+            squared = (displacement - batch["displacement"]).square().sum(2)
+            weight = batch["weight"].expand_as(squared)
+            # of squares, as their best guess is the mean of what is possible; that of distances shrinks to no motion
+            mean = (squared * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
+            return (mean + 1e-8).sqrt().mean()
 
     def _divergences(self, posterior: Posterior) -> dict[str, torch.Tensor]:
         latent, prior, motion = posterior.latent, posterior.prior, posterior.motion

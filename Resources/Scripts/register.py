@@ -13,6 +13,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,32 +28,37 @@ sys.path[:0] = [str(HOME), str(HOME / "TemporalRegistration")]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with ``argv`` (default: the program's arguments) and return its exit code."""
+    return run_command("command", "register.py", argv, _save_scene)
+
+
+def run_command(name: str, title: str, argv: Sequence[str] | None, save_scene: Callable[..., None]) -> int:
+    """Run the command of the module ``DeepRegLogic.<name>``; ``save_scene`` writes its scene where that is possible."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from DeepRegLogic import command
+        command = import_module(f"DeepRegLogic.{name}")
     except ModuleNotFoundError as error:
         print(
             f"The Python package '{error.name}' is missing; install it with: pip install {error.name}", file=sys.stderr
         )
         return 1
-    parser = argparse.ArgumentParser(prog="register.py")
+    parser = argparse.ArgumentParser(prog=title)
     command.add_arguments(parser)
     try:
         parsed = parser.parse_args(arguments[1:] if arguments[:1] == ["--"] else arguments)
     except SystemExit as stop:  # --help, or wrong arguments
         return int(stop.code or 0)
-    return command.run(parsed, _scene_writer())
+    return command.run(parsed, save_scene if _has_scene() else None)
 
 
-def _scene_writer() -> Callable[[Path, Cine, Motion, np.ndarray | None], None] | None:
-    """What writes the scene, or None, with a message, where neither Slicer nor slicer-core is present."""
+def _has_scene() -> bool:
+    """Whether there is a scene to write; a message tells where neither Slicer nor slicer-core is present."""
     try:
         from TemporalRegistrationLib import headless
     except ImportError:
         print("Neither 3D Slicer nor slicer-core is here: everything is written but the scene.")
-        return None
+        return False
     headless.boot()
-    return _save_scene
+    return True
 
 
 def _save_scene(path: Path, cine: Cine, motion: Motion, labels: np.ndarray | None) -> None:
@@ -60,10 +66,17 @@ def _save_scene(path: Path, cine: Cine, motion: Motion, labels: np.ndarray | Non
     import slicer
     from TemporalRegistrationLib import scene
 
-    from DeepRegLogic import OutputError
-
     slicer.mrmlScene.Clear()
     scene.addMotion(motion, cine, scene.addCine(cine), labels)
+    write_scene(path)
+
+
+def write_scene(path: Path) -> None:
+    """Write the scene to ``path`` (.mrb); raises OutputError where that fails."""
+    import slicer
+
+    from DeepRegLogic import OutputError
+
     if not slicer.util.saveScene(str(path)):
         raise OutputError(f"The scene could not be written to '{path.parent}'; free some space or name another folder.")
 

@@ -14,6 +14,8 @@ from DeepRegLogic.cine import FrameQuality, Motion
 from DeepRegLogic.derive import Derived
 
 from .drawn import Drawn
+from .ellipses import ellipseNode
+from .i18n import _
 from .steps import Steps
 from .transforms import transformNodeFromField
 from .volumes import volumeNodeFromArray
@@ -38,44 +40,54 @@ def buildSequences(
     reference = np.array(derived.compensated[motion.reference])
     makers: dict[str, tuple[str, Callable[[int, str], slicer.vtkMRMLNode]]] = {
         "compensated": (
-            f"{name} motion-compensated",
+            _("{name} motion-compensated"),
             lambda t, title: volumeNodeFromArray(derived.compensated[t], grid, title),
         ),
         "difference": (
-            f"{name} difference",
+            _("{name} difference"),
             lambda t, title: volumeNodeFromArray(derived.compensated[t] - reference, grid, title),
         ),
         "propagated": (
-            f"{name} propagated reference",
+            _("{name} propagated reference"),
             lambda t, title: volumeNodeFromArray(derived.propagated[t], grid, title),
         ),
         "toReference": (
-            f"{name} motion to reference",
+            _("{name} motion to reference"),
             lambda t, title: transformNodeFromField(motion.displacement[t], grid, title),
         ),
-        "toFrame": (f"{name} motion", lambda t, title: transformNodeFromField(motion.inverse[t], grid, title)),
-        "jacobian": (f"{name} Jacobian", lambda t, title: volumeNodeFromArray(derived.jacobian[t], grid, title)),
+        "toFrame": (_("{name} motion"), lambda t, title: transformNodeFromField(motion.inverse[t], grid, title)),
+        "jacobian": (_("{name} Jacobian"), lambda t, title: volumeNodeFromArray(derived.jacobian[t], grid, title)),
     }
     if derived.uncertainty is not None:
         makers["uncertainty"] = (
-            f"{name} uncertainty",
+            _("{name} uncertainty"),
             lambda t, title: volumeNodeFromArray(derived.uncertainty[t], grid, title),
         )
+        makers["entropy"] = (
+            _("{name} entropy"),
+            lambda t, title: volumeNodeFromArray(derived.entropy[t], grid, title),
+        )
+        if drawn.markups:
+            makers["ellipses"] = (
+                _("{name} error ellipses"),
+                lambda t, title: ellipseNode(derived.points[t], derived.point_covariances[t], grid.ndim, title),
+            )
     if drawn.segments:
         makers["labels"] = (
-            f"{name} propagated labels",
+            _("{name} propagated labels"),
             lambda t, title: drawn.labelNode(derived.masks[:, t], title),
         )
     for number, markups in enumerate(drawn.markups):
         makers[f"points{number}"] = (
-            f"{name} followed {markups.GetName()}",
+            _("{{name}} followed {markups}").format(markups=markups.GetName()),
             lambda t, title, number=number: drawn.markupsNode(number, derived.points[t], title),
         )
     built = {}
-    for number, (role, (title, make)) in enumerate(makers.items()):
+    for number, (role, (pattern, make)) in enumerate(makers.items()):
+        title = pattern.format(name=name)
         built[role] = result = _emptyLike(sequenceNode, title)
         for t in range(len(motion)):
-            yield (number + t / len(motion)) / len(makers), f"Building {title}"
+            yield (number + t / len(motion)) / len(makers), _("Building {title}").format(title=title)
             result.SetDataNodeAtValue(make(t, title), sequenceNode.GetNthIndexValue(t))  # keeps a deep copy
     return built
 
@@ -100,22 +112,40 @@ def sizesTable(
     flat = drawn.grid.ndim == 2
     unit = "mm2" if flat else "ml"
     node = slicer.vtkMRMLTableNode()
-    node.SetName(f"{sequenceNode.GetName()} {'area' if flat else 'volume'} of labels")
+    title = _("{name} area of labels") if flat else _("{name} volume of labels")
+    node.SetName(title.format(name=sequenceNode.GetName()))
     columns = _frameColumns(sequenceNode)
     for segment, sizes in zip(drawn.segments, derived.sizes, strict=True):
         columns.append((_column(segment.name, sizes), unit))
     return _withColumns(node, columns)
 
 
-def qualityTable(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
+def uncertaintyTable(
+    derived: Derived, drawn: Drawn, sequenceNode: slicer.vtkMRMLSequenceNode
+) -> slicer.vtkMRMLTableNode | None:
+    """A table, not yet in the scene, with the uncertainty over every label in every frame; None where there is none."""
+    if not drawn.segments or derived.mask_uncertainty is None:
+        return None
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(_("{name} uncertainty of labels").format(name=sequenceNode.GetName()))
+    columns = _frameColumns(sequenceNode)
+    for segment, spread in zip(drawn.segments, derived.mask_uncertainty, strict=True):
+        for what, values in zip(("mean", "5th percentile", "95th percentile"), spread.T, strict=True):
+            columns.append((_column(f"{segment.name} {what}", values), "mm"))
+    return _withColumns(node, columns)
+
+
+def qualityTable(motion: Motion, derived: Derived, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
     """A table, not yet in the scene, with one row a frame."""
     node = slicer.vtkMRMLTableNode()
-    node.SetName(f"{sequenceNode.GetName()} motion quality")
+    node.SetName(_("{name} motion quality").format(name=sequenceNode.GetName()))
     node.SetAttribute("TemporalRegistration.Provenance", json.dumps(dict(motion.provenance)))
     columns = _frameColumns(sequenceNode)
     for field in dataclasses.fields(FrameQuality) if motion.quality else ():
         values = [float(getattr(quality, field.name)) for quality in motion.quality]
         columns.append((_column(field.name.replace("_", " "), values), _QUALITY_UNITS.get(field.name, "")))
+    if derived.uncertainty is not None:
+        columns.append((_column("uncertainty mean", derived.mean_uncertainty), "mm"))
     return _withColumns(node, columns)
 
 

@@ -9,29 +9,65 @@ from __future__ import annotations
 import slicer
 import vtk
 
-COLORS = ((0.12, 0.47, 0.71), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.90, 0.62, 0.0))
+from .display import COLORS
+from .i18n import _
+
 _MARKER_COLOR = (0.45, 0.45, 0.45)
 
 
 def addCharts(
-    name: str, quality: slicer.vtkMRMLTableNode, sizes: slicer.vtkMRMLTableNode | None
+    name: str,
+    quality: slicer.vtkMRMLTableNode,
+    sizes: slicer.vtkMRMLTableNode | None = None,
+    labelUncertainty: slicer.vtkMRMLTableNode | None = None,
 ) -> dict[str, slicer.vtkMRMLNode]:
     """Add the plots of the tables to the scene: charts, series and markers, by role."""
     nodes = {
-        **_chart("quality", f"{name} quality", quality, ("error before", "error after"), "error (fraction of range)"),
-        **_chart("motion", f"{name} mean motion", quality, ("motion mean", "motion max"), "displacement (mm)"),
+        **_chart(
+            "quality",
+            _("{name} quality").format(name=name),
+            quality,
+            ("error before", "error after"),
+            _("error (fraction of range)"),
+        ),
+        **_chart(
+            "motion",
+            _("{name} displacement").format(name=name),
+            quality,
+            ("motion mean", "motion max"),
+            _("displacement (mm)"),
+        ),
     }
     if sizes is not None:
         table = sizes.GetTable()
         columns = [table.GetColumnName(i) for i in range(2, table.GetNumberOfColumns())]
         flat = sizes.GetColumnUnitLabel(columns[0]) == "mm2"
-        title = "2D area (mm\N{SUPERSCRIPT TWO})" if flat else "volume (ml)"
-        nodes |= _chart("sizes", f"{name} {'area' if flat else 'volume'}", sizes, columns, title)
+        axis = _("2D area (mm\N{SUPERSCRIPT TWO})") if flat else _("volume (ml)")
+        title = _("{name} 2D area") if flat else _("{name} volume")
+        nodes |= _chart("sizes", title.format(name=name), sizes, columns, axis)
+    if labelUncertainty is not None:
+        table = labelUncertainty.GetTable()
+        columns = [table.GetColumnName(i) for i in range(2, table.GetNumberOfColumns())]
+        title = _("{name} uncertainty").format(name=name)
+        band = _chart("labelUncertainty", title, labelUncertainty, columns, _("standard deviation (mm)"), lines=3)
+        _drawBands([band[f"labelUncertaintySeries{number}"] for number in range(len(columns))])
+        nodes |= band
     return nodes
 
 
-def _chart(role: str, name: str, table: slicer.vtkMRMLTableNode, columns, title: str) -> dict[str, slicer.vtkMRMLNode]:
-    """One chart with a line for every column, and a vertical line at the current frame."""
+def _drawBands(series: list[slicer.vtkMRMLPlotSeriesNode]) -> None:
+    """Of every mean with its 5th and 95th percentile, draw the percentiles as the edges of a band: thin and dashed."""
+    for number, node in enumerate(series):
+        if number % 3:
+            node.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
+            node.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleDash)
+            node.SetLineWidth(1)
+
+
+def _chart(
+    role: str, name: str, table: slicer.vtkMRMLTableNode, columns, title: str, lines: int = 1
+) -> dict[str, slicer.vtkMRMLNode]:
+    """One chart with a line for every column, ``lines`` of one color, and a vertical line at the current frame."""
     present = [column for column in columns if table.GetTable().GetColumnByName(column) is not None]
     x = xColumn(table)
     unit = table.GetColumnUnitLabel(x)
@@ -41,10 +77,10 @@ def _chart(role: str, name: str, table: slicer.vtkMRMLTableNode, columns, title:
     chart.SetYAxisTitle(title)
     nodes = {f"{role}Chart": chart}
     for number, column in enumerate(present):
-        nodes[f"{role}Series{number}"] = _series(table, x, column, f"{name} {column}", COLORS[number % len(COLORS)])
+        nodes[f"{role}Series{number}"] = _series(table, x, column, column, COLORS[number // lines % len(COLORS)])
         chart.AddAndObservePlotSeriesNodeID(nodes[f"{role}Series{number}"].GetID())
-    nodes[f"{role}Marker"] = marker = _markerTable(table, present, f"{name} current frame")
-    line = _series(marker, "x", "current frame", f"{name} current frame", _MARKER_COLOR)
+    nodes[f"{role}Marker"] = marker = _markerTable(table, present, _("{name} current frame").format(name=name))
+    line = _series(marker, "x", "current frame", _("current frame"), _MARKER_COLOR)
     line.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
     line.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleDash)
     nodes[f"{role}MarkerSeries"] = line

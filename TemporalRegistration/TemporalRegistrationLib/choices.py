@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from DeepRegLogic.zoo import list_models
 
+from . import generation
 from .i18n import _
 from .tasks import CineTask, PairTask, Task, refinement
 
-TABS = ("cine", "pair")  # in the order of the panel
+TABS = ("cine", "pair", "generate")  # in the order of the panel
 
 
 def models() -> dict[str, tuple[str, str]]:
@@ -17,12 +18,14 @@ def models() -> dict[str, tuple[str, str]]:
 
 
 def modelSetting(settings) -> str:
-    """The parameter that names the model: cines and pairs have one each."""
-    return "pairModel" if settings.task == "pair" else "model"
+    """The parameter that names the model: every tab has its own."""
+    return {"cine": "model", "pair": "pairModel", "generate": "generateModel"}[settings.task]
 
 
 def whyNot(settings) -> str:
     """What keeps the registration from being run, in a few words, or ""."""
+    if settings.task == "generate":
+        return generation.whyNot(settings)
     model = getattr(settings, modelSetting(settings))
     if not model and settings.quality == "fast":
         return _("Choose a model, or a higher quality")
@@ -41,6 +44,8 @@ def whyNot(settings) -> str:
 
 def offer(settings) -> str:
     """What the registration will do."""
+    if settings.task == "generate":
+        return generation.offer(settings)
     if settings.task == "pair":
         names = {"moving": settings.movingVolume.GetName(), "fixed": settings.fixedVolume.GetName()}
         return _("Register '{moving}' to '{fixed}'").format(**names)
@@ -50,6 +55,8 @@ def offer(settings) -> str:
 
 def taskOf(settings) -> Task:
     """The registration that the parameter node describes."""
+    if settings.task == "generate":
+        return generation.taskOf(settings)
     options = {
         "model": getattr(settings, modelSetting(settings)) or None,
         "refine": refinement(settings.quality, settings.similarity, settings.smoothness),

@@ -7,8 +7,12 @@ import slicer
 
 from DeepRegLogic.grid import Grid
 
+# of labels, and of their curves
+COLORS = ((0.12, 0.47, 0.71), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.90, 0.62, 0.0))
 DARK, MIDDLE, LIGHT = (0.16, 0.04, 0.33), (0.80, 0.28, 0.32), (0.99, 0.95, 0.55)
 SHRINK, SAME, GROW = (0.13, 0.40, 0.67), (0.97, 0.97, 0.97), (0.70, 0.09, 0.17)
+NIGHT, SEA, SUN = (0.27, 0.00, 0.33), (0.13, 0.57, 0.55), (0.99, 0.91, 0.15)
+_HIGHEST = 1e6
 
 
 def volumeChangeColors(name: str, count: int = 256) -> slicer.vtkMRMLColorTableNode:
@@ -64,12 +68,42 @@ def uncertaintyColors(name: str, count: int = 256) -> slicer.vtkMRMLColorTableNo
     return _colorTable(name, (DARK, MIDDLE, LIGHT), count)
 
 
+def entropyColors(name: str, count: int = 256) -> slicer.vtkMRMLColorTableNode:
+    """A colour table, not yet in a scene, that gets lighter with what it shows: violet, green, yellow."""
+    return _colorTable(name, (NIGHT, SEA, SUN), count)
+
+
 def showUncertainty(volumeNode: slicer.vtkMRMLScalarVolumeNode, colors: slicer.vtkMRMLColorNode) -> None:
     """Show a standard deviation from 0 to 2 mm, the same in every study, so that colours can be compared."""
     displayNode = volumeNode.GetDisplayNode()
     displayNode.SetAutoWindowLevel(False)
     displayNode.SetWindowLevelMinMax(0.0, 2.0)
     displayNode.SetAndObserveColorNodeID(colors.GetID())
+
+
+def showOnlyAbove(volumeNode: slicer.vtkMRMLScalarVolumeNode, limit: float | None) -> None:
+    """Leave everything of a volume transparent that is not above ``limit``; None shows all of it."""
+    displayNode = volumeNode.GetDisplayNode()
+    displayNode.SetAutoThreshold(False)
+    displayNode.SetApplyThreshold(limit is not None)
+    if limit is not None:
+        displayNode.SetThreshold(limit, _HIGHEST)
+
+
+def showEntropy(volumeNode: slicer.vtkMRMLScalarVolumeNode, colors: slicer.vtkMRMLColorNode, ndim: int) -> None:
+    """Show an entropy over the range of equal standard deviations of 0.1 to 2 mm in all ``ndim`` directions."""
+    displayNode = volumeNode.GetDisplayNode()
+    displayNode.SetAutoWindowLevel(False)
+    displayNode.SetWindowLevelMinMax(*(ndim * np.log(np.sqrt(2 * np.pi) * mm) for mm in (0.1, 2.0)))
+    displayNode.SetAndObserveColorNodeID(colors.GetID())
+
+
+def showLabels(node: slicer.vtkMRMLDisplayableNode) -> None:
+    """Show the segments of a segmentation as contours, so that they can be compared with the image."""
+    displayNode = node.GetDisplayNode()
+    if node.IsA("vtkMRMLSegmentationNode") and displayNode is not None:
+        displayNode.SetVisibility2DFill(False)
+        displayNode.SetSliceIntersectionThickness(2)
 
 
 def prepareTransformDisplay(
@@ -86,3 +120,11 @@ def prepareTransformDisplay(
     displayNode.SetGridResolutionMm(extent / 96)
     displayNode.SetGlyphSpacingMm(extent / 24)
     displayNode.SetAndObserveRegionNode(region)
+
+
+def relate(
+    transformNode: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode
+) -> None:
+    """Tell which images a transform was made of."""
+    transformNode.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed.GetID())
+    transformNode.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(), moving.GetID())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import shutil
-from contextlib import suppress
+import subprocess
+import tempfile
 from pathlib import Path
 
 import slicer
 import slicer.util
 
 from DeepRegLogic.errors import RegistrationError
+
+from .i18n import _
 
 TORCH = ">=2.4"
 VARIABLE = "TEMPORAL_REGISTRATION_PYTHON"
@@ -44,18 +46,32 @@ def interpreter() -> tuple[str, dict[str, str]]:
         if path.is_dir():  # a virtual environment
             path = next((p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()), path)
         if not path.is_file():
-            raise RegistrationError(f"There is no Python at '{own}'; choose another under Advanced.")
+            raise RegistrationError(
+                _("There is no Python at '{path}'; choose another under Advanced.").format(path=own)
+            )
         # without the application's own libraries, which are not those of another Python
         return str(path), {**slicer.util.startupEnvironment(), **_MALLOC}
     path = shutil.which("PythonSlicer")
     if path is None:
-        raise RegistrationError("PythonSlicer was not found; choose a Python environment under Advanced.")
+        raise RegistrationError(_("PythonSlicer was not found; choose a Python environment under Advanced."))
     return path, {**os.environ, **_MALLOC}
 
 
 def isReady() -> bool:
     """Whether a worker could start: the user's own environment is for the worker to judge."""
     return bool(ownPython()) or importlib.util.find_spec("torch") is not None
+
+
+def advice() -> str:
+    """What to tell the user before the first run: what is not installed yet, and how it comes; or ""."""
+    if isReady():
+        return ""
+    if importlib.util.find_spec("PyTorchUtils") is not None:
+        return _("PyTorch is not installed yet: the first registration asks, and installs it.")
+    return _(
+        "PyTorch is not installed yet: install the extension 'PyTorch' in the Extensions Manager and restart Slicer, "
+        "or choose a Python that has it under Advanced. What was registered before can be reviewed without."
+    )
 
 
 def ensurePackages(requirementsFile: str | Path) -> None:
@@ -72,11 +88,13 @@ def ensurePackages(requirementsFile: str | Path) -> None:
     names = ", ".join(missing)
     try:
         _install(missing)
-    except RuntimeError as error:
-        raise RegistrationError(f"The Python packages {names} could not be installed: {error}") from error
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        text = _("The Python packages {names} could not be installed: {reason}")
+        raise RegistrationError(text.format(names=names, reason=error)) from error
     importlib.invalidate_caches()
     if not all(map(_isInstalled, missing)):
-        raise RegistrationError(f"The Python packages {names} are needed and were not installed.")
+        text = _("The Python packages {names} are needed and were not installed.")
+        raise RegistrationError(text.format(names=names))
 
 
 def _requirements(requirementsFile: str | Path) -> list[str]:
@@ -88,9 +106,17 @@ def _isInstalled(requirement: str) -> bool:
     name = requirement.partition(">=")[0]
     if importlib.util.find_spec(name) is not None:
         return True
-    with suppress(importlib.metadata.PackageNotFoundError):  # some are imported by another name
-        return bool(importlib.metadata.version(name))
-    return False
+    return bool(_version(name))  # some are imported by another name
+
+
+def _version(name: str) -> str:
+    """The version of an installed package, "" where it is not there."""
+    from importlib import metadata  # takes long to load, and most often nobody asks
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _ensureTorch() -> None:
@@ -101,21 +127,26 @@ def _ensureTorch() -> None:
         from PyTorchUtils import PyTorchUtilsLogic
     except ModuleNotFoundError as error:
         raise RegistrationError(
-            "PyTorch is needed: install the extension 'PyTorch' in the Extensions Manager, restart Slicer, try again."
+            _("PyTorch is needed: install the extension 'PyTorch' in the Extensions Manager and restart Slicer.")
         ) from error
     if PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH) is None:
-        raise RegistrationError("PyTorch is needed and was not installed; install it in the module 'PyTorch'.")
+        raise RegistrationError(_("PyTorch is needed and was not installed; install it in the module 'PyTorch'."))
 
 
 def _install(requirements: list[str]) -> None:
-    """Ask, and install with Slicer's pip."""
-    try:
-        from slicer.packaging import pip_ensure  # Slicer 5.11 and later
-    except ImportError:
-        question = "Temporal Registration needs these Python packages: {}. Install them now?"
-        if slicer.util.confirmOkCancelDisplay(question.format(", ".join(requirements))):
-            slicer.util.pip_install(requirements)
-        return
-    from packaging.requirements import Requirement
+    """Ask, and install with Slicer's pip, which must leave what other extensions use as it is."""
+    installed = [(name, _version(name)) for name in ("numpy", "torch")]
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in installed if version))
+        try:
+            from slicer.packaging import pip_ensure  # Slicer 5.11 and later
+        except ImportError:
+            question = _("Temporal Registration needs these Python packages: {names}. Install them now?")
+            if slicer.util.confirmOkCancelDisplay(question.format(names=", ".join(requirements))):
+                slicer.util.pip_install(["--constraint", str(constraints), *requirements])
+            return
+        from packaging.requirements import Requirement
 
-    pip_ensure([Requirement(line) for line in requirements], requester="Temporal Registration")
+        wanted = [Requirement(line) for line in requirements]
+        pip_ensure(wanted, constraints=constraints, requester=_("Temporal Registration"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 
 import slicer
@@ -12,16 +13,22 @@ import slicer
 from DeepRegLogic.errors import OutputError
 
 from . import quality, results
-from .scene import MotionNodes, PairNodes
+from .generation import PROVENANCE, GeneratedNodes
+from .pairs import PairNodes
+from .scene import MotionNodes
 
 _REPORT = "report.json"
-_SEQUENCES = ("compensated", "difference", "propagated", "jacobian", "uncertainty", "labels", "toReference", "toFrame")
+_SEQUENCES = (
+    "compensated", "difference", "propagated", "jacobian", "uncertainty", "entropy", "labels", "ellipses",
+    "toReference", "toFrame",
+)  # fmt: skip
 
 
-def exportMotion(nodes: MotionNodes, folder: str | Path) -> Path:
+def exportMotion(nodes: MotionNodes, folder: str | Path, doubtful: float = quality.DOUBTFUL_MM) -> Path:
     """Write sequences (.seq.nrrd), curves (.csv) and report.json into a new folder "<cine> motion" of ``folder``.
 
-    An earlier export of the same name is replaced; either everything is written or nothing is changed.
+    An earlier export of the same name is replaced; either everything is written or nothing is changed. Frames whose
+    uncertainty is above ``doubtful`` mm are reported as doubtful.
 
     Returns the folder. Raises OutputError where it cannot be written.
     """
@@ -31,11 +38,13 @@ def exportMotion(nodes: MotionNodes, folder: str | Path) -> Path:
     files["quality.csv"] = nodes.table
     if nodes.sizes is not None:
         files["sizes.csv"] = nodes.sizes
+    if nodes.labelUncertainty is not None:
+        files["uncertainty.csv"] = nodes.labelUncertainty
     name = results.inputOf(nodes.table).GetName()
     report = {
         "cine": name,
-        "quality": quality.sentence(nodes.table),
-        "doubtful frames": quality.doubts(nodes.table),
+        "quality": quality.sentence(nodes.table, doubtful),
+        "doubtful frames": quality.doubts(nodes.table, doubtful),
         "sizes": quality.sizesText(nodes.sizes).splitlines() if nodes.sizes is not None else [],
         "provenance": json.loads(nodes.table.GetAttribute("TemporalRegistration.Provenance") or "{}"),
     }
@@ -45,7 +54,20 @@ def exportMotion(nodes: MotionNodes, folder: str | Path) -> Path:
 def exportPair(nodes: PairNodes, folder: str | Path) -> Path:
     """Write both transforms (.h5) and the warped volume (.nrrd); as ``exportMotion``."""
     files = {"toFixed.h5": nodes.toFixed, "toMoving.h5": nodes.toMoving, "warped.nrrd": nodes.warped}
+    files["difference.nrrd"] = nodes.difference
     return _write(Path(folder) / nodes.toFixed.GetName(), files, {"transform": nodes.toFixed.GetName()})
+
+
+def exportGenerated(nodes: GeneratedNodes, folder: str | Path) -> Path:
+    """Write the sequences of every sample (.seq.nrrd) and report.json, which says what makes them again."""
+    files = {}
+    for number, sample in enumerate(nodes.samples, start=1):
+        for role, node in ((field.name, getattr(sample, field.name)) for field in fields(sample)):
+            if node is not None:
+                files[f"sample-{number:03d}-{role}{_suffix(node)}"] = node
+    name = results.inputOf(nodes.browser).GetName()
+    made = json.loads(nodes.browser.GetAttribute(PROVENANCE) or "[]")
+    return _write(Path(folder) / f"{name} samples", files, {"input": name, "samples": made})
 
 
 def _suffix(sequenceNode: slicer.vtkMRMLSequenceNode) -> str:

@@ -23,6 +23,7 @@ from DeepRegLogic import errors
 from DeepRegLogic.errors import Cancelled, InputError, RegistrationError
 
 from . import worker
+from .i18n import _
 from .steps import Steps
 from .tasks import Task
 
@@ -91,13 +92,14 @@ class Job:
         if Job._running is not None and Job._running._cancelling:
             Job._running._killWorker()  # nobody waits for it any more
         if Job._running is not None:
-            raise InputError("A registration is running; wait for it, or cancel it.")
+            raise InputError(_("A registration is running; wait for it, or cancel it."))
         Job._running = self
         self._started = time.monotonic()
         scene = slicer.mrmlScene
-        for event in (scene.NodeRemovedEvent, scene.StartCloseEvent):
-            self._observers.append(scene.AddObserver(event, self._onSceneChanged))
-        self._become(State.STARTING, 0.0, "Starting the computation")
+        # one method each: the events of the scene have no names that an observer could tell them apart by
+        for event, method in ((scene.NodeRemovedEvent, self._onNodeRemoved), (scene.StartCloseEvent, self._onClose)):
+            self._observers.append(scene.AddObserver(event, method))
+        self._become(State.STARTING, 0.0, _("Starting the computation"))
         try:
             self._worker.start()
             self._worker.onEvent = self._onEvent
@@ -116,12 +118,12 @@ class Job:
         if self.state is State.WRITING and self.fraction >= 1.0:
             return  # too late: the results are there
         if self._request is None or self.state is State.WRITING:
-            self._end(State.CANCELLED, Cancelled("Cancelled."))
+            self._end(State.CANCELLED, Cancelled(_("Cancelled.")))
             return
         self._cancelling = True
         self._worker.send({"cancel": self._number})
         self._killTimer.start()
-        self._become(self.state, self.fraction, "Cancelling")
+        self._become(self.state, self.fraction, _("Cancelling"))
 
     def wait(self) -> object:
         """Keep the application alive until the job has ended; its result.
@@ -171,7 +173,11 @@ class Job:
             self._fail(error)
             return
         except Exception as error:
-            self._fail(RegistrationError(f"The registration failed ({type(error).__name__}: {error})."))
+            self._fail(
+                RegistrationError(
+                    _("The registration failed ({reason}).").format(reason=f"{type(error).__name__}: {error}")
+                )
+            )
             raise
         first, last = (0.0, _READING) if self.state is State.STARTING else (_COMPUTING, 1.0)
         self._become(self.state, first + (last - first) * fraction, text)
@@ -179,7 +185,7 @@ class Job:
     def _stepsDone(self, value) -> None:
         if self.state is State.STARTING:
             self._request = value
-            self._become(State.STARTING, _READING, "Starting the computation")
+            self._become(State.STARTING, _READING, _("Starting the computation"))
             self._send()
         else:
             self.result = value
@@ -190,14 +196,14 @@ class Job:
         if self.state is State.STARTING and self._request is not None and self._worker.isReady:
             self._computing = time.monotonic()
             self._worker.send({"id": self._number, "folder": str(self._folder), **self._request})
-            self._become(State.RUNNING, _READING, "Starting the computation")
+            self._become(State.RUNNING, _READING, _("Starting the computation"))
 
     def _onEvent(self, event: dict) -> None:
         name = event["event"]
         if name == "ended":
             self._folder = None
             if self._cancelling:
-                self._end(State.CANCELLED, Cancelled("Cancelled."))
+                self._end(State.CANCELLED, Cancelled(_("Cancelled.")))
             else:
                 self._fail(RegistrationError(event["text"]))
         elif name == "ready":
@@ -205,7 +211,7 @@ class Job:
         elif self.state is not State.RUNNING or event.get("id") != self._number:
             return
         elif name == "cancelled" or (self._cancelling and name in ("result", "error")):
-            self._end(State.CANCELLED, Cancelled("Cancelled."))
+            self._end(State.CANCELLED, Cancelled(_("Cancelled.")))
         elif name == "progress" and not self._cancelling:
             self._become(State.RUNNING, _READING + (_COMPUTING - _READING) * event["fraction"], event["text"])
         elif name == "error":
@@ -214,19 +220,21 @@ class Job:
         elif name == "result":
             self._killTimer.stop()
             self._steps = self.task.finish(self._folder / "results", event["result"])
-            self._become(State.WRITING, _COMPUTING, "Adding the results to the scene")
+            self._become(State.WRITING, _COMPUTING, _("Adding the results to the scene"))
             self._stepTimer.start()
 
     def _killWorker(self) -> None:
         self._worker.kill()
         self._folder = None
-        self._end(State.CANCELLED, Cancelled("Cancelled."))
+        self._end(State.CANCELLED, Cancelled(_("Cancelled.")))
 
-    def _onSceneChanged(self, caller, event) -> None:
-        """The input is gone: nobody waits for the result."""
-        closing = event == "StartCloseEvent"
-        if self.isActive and (closing or not self.task.inputsAreThere()):
+    def _onNodeRemoved(self, _caller, _event) -> None:
+        """Where the input is gone, nobody waits for the result."""
+        if self.isActive and not self.task.inputsAreThere():
             self.cancel()
+
+    def _onClose(self, _caller, _event) -> None:
+        self.cancel()
 
     def _fail(self, error: RegistrationError) -> None:
         self._end(State.FAILED, error)
@@ -234,8 +242,9 @@ class Job:
     def _end(self, state: State, error: RegistrationError | None = None) -> None:
         if not self.isActive:
             return
-        self._stepTimer.stop()
-        self._killTimer.stop()
+        for timer in (self._stepTimer, self._killTimer):
+            timer.stop()
+            timer.deleteLater()  # with what it is connected to, and not in the middle of its own signal
         if self._steps is not None:
             self._steps.close()
             self._steps = None
@@ -249,4 +258,4 @@ class Job:
             self._folder = None
         Job._running = None
         self.error = error
-        self._become(state, 1.0 if state is State.DONE else 0.0, str(error or "Done"))
+        self._become(state, 1.0 if state is State.DONE else 0.0, str(error or _("Done")))

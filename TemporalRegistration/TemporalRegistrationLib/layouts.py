@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import slicer
+import slicer.util
+import vtk
+
+from .i18n import _
 
 COMPARISON = 7310  # any number that no other layout has
 VIEWS = {
-    "TemporalRegistrationMoving": "Moving",
-    "TemporalRegistrationCompensated": "Motion taken out",
-    "TemporalRegistrationDifference": "Difference to the reference",
+    "TemporalRegistrationMoving": lambda: _("Moving"),
+    "TemporalRegistrationCompensated": lambda: _("Motion-compensated"),
+    "TemporalRegistrationDifference": lambda: _("Difference"),
 }
 
 
@@ -16,7 +20,7 @@ def _description() -> str:
     views = "".join(
         f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
         f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{label}</property></view></item>'
+        f'<property name="viewlabel" action="default">{label()}</property></view></item>'
         for tag, label in VIEWS.items()
     )
     return f'<layout type="horizontal" split="true">{views}</layout>'
@@ -42,7 +46,7 @@ def showComparison(on: bool) -> None:
 
 
 def fillComparison(*volumes: slicer.vtkMRMLVolumeNode) -> None:
-    """Put one volume into each of the three views, and move the views together."""
+    """Put one volume into each of the three views, in its plane, and move the views together."""
     for tag, volume in zip(VIEWS, volumes, strict=True):
         composite = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceCompositeNode")
         if composite is not None:
@@ -51,6 +55,30 @@ def fillComparison(*volumes: slicer.vtkMRMLVolumeNode) -> None:
             composite.SetForegroundVolumeID(None)
             if tag != "TemporalRegistrationMoving":
                 composite.SetLabelVolumeID(None)
+    if not any(_faces(volumes[0], node) for node in _sliceNodes() if node.GetLayoutName() in VIEWS):
+        fit(volumes[0])
+
+
+def _sliceNodes() -> list[slicer.vtkMRMLSliceNode]:
+    return slicer.util.getNodesByClass("vtkMRMLSliceNode")
+
+
+def _faces(volume: slicer.vtkMRMLVolumeNode, sliceNode: slicer.vtkMRMLSliceNode) -> bool:
+    """Whether a slice view lies in the plane of the slices of a volume."""
+    directions = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASDirectionMatrix(directions)
+    return abs(sum(directions.GetElement(i, 2) * sliceNode.GetSliceToRAS().GetElement(i, 2) for i in range(3))) > 0.999
+
+
+def showVolume(volume: slicer.vtkMRMLVolumeNode) -> None:
+    """Show a volume in the slice views where none of them does, and turn to the one plane of a single slice."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    isShown = any(composite.GetBackgroundVolumeID() == volume.GetID() for composite in composites)
+    if not isShown:
+        slicer.util.setSliceViewerLayers(background=volume.GetID(), foreground=None, label=None)
+    isSlice = volume.GetImageData().GetDimensions()[2] == 1
+    if not isShown or (isSlice and not any(_faces(volume, node) for node in _sliceNodes())):
+        fit(volume)
 
 
 def fit(volume: slicer.vtkMRMLVolumeNode) -> None:

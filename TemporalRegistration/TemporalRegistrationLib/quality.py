@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import slicer
-from slicer.i18n import tr as _
+
+from .i18n import _
 
 _ROUND_TRIP_VOXELS = 0.5
 _RESIDUAL_TO_MEDIAN = 1.5
 _RESIDUAL_FRACTION = 0.02
+DOUBTFUL_MM = 2.0  # where the colors of the uncertainty end
 
 
 def columnOf(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray | None:
@@ -19,11 +23,13 @@ def columnOf(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray | None:
     return np.array([column.GetTuple1(i) for i in range(column.GetNumberOfTuples())])
 
 
-def doubts(table: slicer.vtkMRMLTableNode) -> dict[int, list[str]]:
+def doubts(table: slicer.vtkMRMLTableNode, limit: float = DOUBTFUL_MM) -> dict[int, list[str]]:
     """Frame -> what is doubtful about it, for the doubtful ones.
 
     Folding: anywhere. Round trip: more than half a voxel. Residual: more than it was without the motion, or one and a
-    half times that of the middle frame, where it is more than 2 % of the intensity range.
+    half times that of the middle frame, where it is more than 2 % of the intensity range. Uncertainty: its mean
+    over the labels, or over what moves where there are none, is more than ``limit`` mm. Frames unlike those that the
+    model was trained on are named, too.
     """
     before, after = columnOf(table, "error before"), columnOf(table, "error after")
     folded, trip = columnOf(table, "folded"), columnOf(table, "round trip max")
@@ -37,6 +43,13 @@ def doubts(table: slicer.vtkMRMLTableNode) -> dict[int, list[str]]:
         _("the motion folds"): folded > 0,
         _("the way back misses the way there"): trip > _ROUND_TRIP_VOXELS,
     }
+    uncertain = columnOf(table, "uncertainty mean")
+    if uncertain is not None:
+        reasons[_("the motion is uncertain")] = uncertain > limit
+        provenance = json.loads(table.GetAttribute("TemporalRegistration.Provenance") or "{}")
+        reasons[_("it is unlike the training data")] = np.isin(
+            np.arange(len(uncertain)), provenance.get("unlike_training") or []
+        )
     found: dict[int, list[str]] = {}
     for reason, frames in reasons.items():
         for frame in np.flatnonzero(frames):
@@ -44,17 +57,28 @@ def doubts(table: slicer.vtkMRMLTableNode) -> dict[int, list[str]]:
     return dict(sorted(found.items()))
 
 
-def sentence(table: slicer.vtkMRMLTableNode) -> str:
+def sentence(table: slicer.vtkMRMLTableNode, limit: float = DOUBTFUL_MM) -> str:
     """How many frames are good, and which are doubtful and why."""
-    count, doubtful = table.GetTable().GetNumberOfRows(), doubts(table)
+    count, doubtful = table.GetTable().GetNumberOfRows(), doubts(table, limit)
     text = _("{good} of {count} frames good.").format(good=count - len(doubtful), count=count)
     if doubtful:
-        frames = [
-            _("frame {frame} ({reasons})").format(frame=frame, reasons=", ".join(reasons))
-            for frame, reasons in doubtful.items()
-        ]
-        text += " " + _("Doubtful: {frames}.").format(frames="; ".join(frames))
+        parts = []
+        for first, last, reasons in _runs(doubtful):
+            part = _("frame {first} ({reasons})") if first == last else _("frames {first} to {last} ({reasons})")
+            parts.append(part.format(first=first, last=last, reasons=", ".join(reasons)))
+        text += " " + _("Doubtful: {frames}.").format(frames="; ".join(parts))
     return text
+
+
+def _runs(doubtful: dict[int, list[str]]) -> list[tuple[int, int, list[str]]]:
+    """First and last frame of every run of frames that are doubtful for the same reasons."""
+    runs: list[tuple[int, int, list[str]]] = []
+    for frame, reasons in doubtful.items():
+        if runs and runs[-1][1] == frame - 1 and runs[-1][2] == reasons:
+            runs[-1] = (runs[-1][0], frame, reasons)
+        else:
+            runs.append((frame, frame, reasons))
+    return runs
 
 
 def sizesText(table: slicer.vtkMRMLTableNode) -> str:

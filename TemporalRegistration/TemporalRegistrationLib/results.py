@@ -14,6 +14,7 @@ import slicer
 INPUT = "TemporalRegistration.Input"
 PARTNER = "TemporalRegistration.Partner"
 RESULT = "TemporalRegistration.Result."
+SAMPLE = "TemporalRegistration.Sample."
 FOLDER = "TemporalRegistration.Folder"
 
 
@@ -25,29 +26,48 @@ def linkResults(
     inputNode: slicer.vtkMRMLNode,
     results: Mapping[str, slicer.vtkMRMLNode],
     partner: slicer.vtkMRMLNode | None = None,
+    kind: str = RESULT,
 ) -> None:
-    """Link every result, by its role, with the input, and with the input's partner where a pair was registered."""
+    """Link every result, by its role, with the input, and with the input's partner where a pair was registered.
+
+    ``kind`` is RESULT, or SAMPLE for what was generated from the input: neither replaces the other.
+    """
     for role, node in results.items():
-        node.SetNodeReferenceID(INPUT, inputNode.GetID())
+        _setInput(node, inputNode)
         if partner is not None:
             node.SetNodeReferenceID(PARTNER, partner.GetID())
-        inputNode.AddNodeReferenceID(RESULT + role, node.GetID())
+        inputNode.AddNodeReferenceID(kind + role, node.GetID())
+
+
+def addResult(node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode) -> None:
+    """Add a node to the scene that is to become a result of the input.
+
+    It refers to the input at once: when a sequence changes that is in a browser already, all of the browser's proxy
+    nodes are made anew.
+    """
+    slicer.mrmlScene.AddNode(node)
+    _setInput(node, inputNode)
+
+
+def _setInput(node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode) -> None:
+    if node.GetNodeReferenceID(INPUT) != inputNode.GetID():
+        node.SetNodeReferenceID(INPUT, inputNode.GetID())
 
 
 def findResults(
-    inputNode: slicer.vtkMRMLNode, partner: slicer.vtkMRMLNode | None = None
+    inputNode: slicer.vtkMRMLNode, partner: slicer.vtkMRMLNode | None = None, kind: str = RESULT
 ) -> dict[str, slicer.vtkMRMLNode]:
     """The results that were made of the input (together with the partner), by role; empty before the first run."""
     found = {}
     partnerID = partner.GetID() if partner is not None else None
     for role in _roles(inputNode):
-        if not role.startswith(RESULT):
+        if not role.startswith(kind):
             continue
         for index in range(inputNode.GetNumberOfNodeReferences(role)):
             node = inputNode.GetNthNodeReference(role, index)
             linked = node is not None and node.GetNodeReferenceID(INPUT) == inputNode.GetID()
             if linked and node.GetNodeReferenceID(PARTNER) == partnerID:
-                found[role.removeprefix(RESULT)] = node
+                found[role.removeprefix(kind)] = node
     return found
 
 
@@ -139,7 +159,7 @@ def replaceResults(
 ) -> None:
     """Hand over to the new results and remove the old ones."""
     handOver(inputNode, old, new, partner)
-    for _ in removeSteps(old.values()):
+    for _ in removeSteps(dict(old)):
         pass
 
 
@@ -148,33 +168,38 @@ def handOver(
     old: Mapping[str, slicer.vtkMRMLNode],
     new: Mapping[str, slicer.vtkMRMLNode],
     partner: slicer.vtkMRMLNode | None = None,
+    kind: str = RESULT,
 ) -> None:
     """Link the new results in place of the old ones, and give them what refers to those (views, plots, nodes under a
     transform). The old ones are nobody's then, and can be removed."""
     own = {node.GetID() for node in (*old.values(), *new.values())}
     others = [node for node in _sceneNodes() if node.GetID() not in own and not node.IsA("vtkMRMLSequenceBrowserNode")]
     for role, node in old.items():
-        for index in reversed(range(inputNode.GetNumberOfNodeReferences(RESULT + role))):
-            if inputNode.GetNthNodeReferenceID(RESULT + role, index) == node.GetID():
-                inputNode.RemoveNthNodeReferenceID(RESULT + role, index)
+        for index in reversed(range(inputNode.GetNumberOfNodeReferences(kind + role))):
+            if inputNode.GetNthNodeReferenceID(kind + role, index) == node.GetID():
+                inputNode.RemoveNthNodeReferenceID(kind + role, index)
         if role in new:
             for other in others:
                 other.UpdateReferenceID(node.GetID(), new[role].GetID())
-    linkResults(inputNode, new, partner)
+    linkResults(inputNode, new, partner, kind)
 
 
-def removeSteps(nodes: Iterable[slicer.vtkMRMLNode]) -> Iterator[None]:
-    """Remove the nodes and their folders, one a step; all at once where nobody asks for the next step."""
-    left = list(nodes)
-    folders = _foldersOf(left)
+def removeSteps(nodes: dict[str, slicer.vtkMRMLNode]) -> Iterator[None]:
+    """Remove the nodes and their folders, one a step; all at once where nobody asks for the next step.
+
+    They leave ``nodes``, too: their memory is given back bit by bit.
+    """
+    # a browser first: its sequences leave it at once then, and not one by one
+    left = sorted(nodes, key=lambda role: nodes[role].IsA("vtkMRMLSequenceBrowserNode"))
+    folders = _foldersOf(nodes.values())
     try:
         while left:
-            removeNode(left.pop())
+            removeNode(nodes.pop(left.pop()))
             yield
     finally:
         with batch():
-            for node in left:
-                removeNode(node)
+            while left:
+                removeNode(nodes.pop(left.pop()))
             _removeEmptyFolders(folders)
 
 

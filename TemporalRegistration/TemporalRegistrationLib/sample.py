@@ -30,16 +30,16 @@ def loadSample() -> slicer.vtkMRMLSequenceNode:
         raise InputError(f"The sample '{samplePath()}' cannot be read; install the extension again.") from error
 
 
-def registerSample(icon: str) -> None:
+def registerSample(thumbnail: str) -> None:
     """Offer the cine in the module Sample Data, too."""
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="Temporal Registration",
         sampleName="SyntheticFourChamberCine",
-        thumbnailFileName=icon,
+        thumbnailFileName=thumbnail,
         uris=samplePath().as_uri(),
         fileNames=f"{NAME}.seq.nrrd",
         nodeNames=NAME,
-        loadFileType="SequenceFile",
+        loadFileTypes="SequenceFile",
     )

@@ -11,6 +11,7 @@ input replaces the results of the first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
@@ -24,11 +25,11 @@ from DeepRegLogic.exchange import cine_header
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.progress import CancelToken, ProgressCallback, Reporter
 
-from . import charts, display, results
-from .building import buildSequences, qualityTable, sizesTable
+from . import charts, display, ellipses, results
+from .building import buildSequences, qualityTable, sizesTable, uncertaintyTable
 from .drawn import Drawn, Labels, drawnOn, refuseTransform
+from .i18n import _
 from .steps import Steps, runSteps
-from .transforms import resample, transformNodeFromField
 from .volumes import gridOfVolume, isColour, pixelsOfVolume, volumeNodeFromArray
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
@@ -52,6 +53,10 @@ class MotionNodes:
     qualityChart, motionChart : plots of the table.
     labels : the given labels carried to every frame (label map volumes, or segmentations), or None.
     uncertainty : standard deviation of the displacement in mm (float32 volumes), or None for models without.
+    entropy : entropy of the displacement in nats (float32 volumes), or None as the uncertainty.
+    ellipses : the 95 % error ellipses of all followed points (models), or None without uncertainty or points.
+    labelUncertainty : mean and percentiles of the uncertainty over every label, one row a frame, or None.
+    labelUncertaintyChart : a plot of them, or None.
     sizes : area or volume of every label, one row a frame, or None without labels.
     sizesChart : a plot of the sizes, or None.
     points : for every given Markups node the sequence that follows it.
@@ -70,6 +75,10 @@ class MotionNodes:
     motionChart: slicer.vtkMRMLPlotChartNode
     labels: slicer.vtkMRMLSequenceNode | None = None
     uncertainty: slicer.vtkMRMLSequenceNode | None = None
+    entropy: slicer.vtkMRMLSequenceNode | None = None
+    ellipses: slicer.vtkMRMLSequenceNode | None = None
+    labelUncertainty: slicer.vtkMRMLTableNode | None = None
+    labelUncertaintyChart: slicer.vtkMRMLPlotChartNode | None = None
     sizes: slicer.vtkMRMLTableNode | None = None
     sizesChart: slicer.vtkMRMLPlotChartNode | None = None
     points: tuple[slicer.vtkMRMLSequenceNode, ...] = ()
@@ -77,22 +86,6 @@ class MotionNodes:
     def proxy(self, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLNode:
         """The node that shows the current frame of one of the sequences."""
         return self.browser.GetProxyNode(sequenceNode)
-
-
-@dataclass(frozen=True)
-class PairNodes:
-    """The nodes that ``addPairMotion`` made.
-
-    Attributes
-    ----------
-    toFixed : the transform that brings the moving volume onto the fixed one when the moving is put under it.
-    toMoving : its inverse: carries what lies on the fixed volume onto the moving one.
-    warped : the moving volume resampled onto the fixed one.
-    """
-
-    toFixed: slicer.vtkMRMLTransformNode
-    toMoving: slicer.vtkMRMLTransformNode
-    warped: slicer.vtkMRMLScalarVolumeNode
 
 
 def _times(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -177,20 +170,6 @@ def _pixelType(node: slicer.vtkMRMLVolumeNode) -> str:
     return image.GetScalarTypeAsString() + (f" x {components}" if components > 1 else "")
 
 
-def imageFromVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> Cine:
-    """A volume as a Cine of one frame.
-
-    Raises
-    ------
-    InputError : the volume holds no image or one of no use (NaN, sheared), or is under a transform.
-    """
-    refuseTransform(volumeNode, volumeNode)
-    grid = gridOfVolume(volumeNode)
-    name = volumeNode.GetName() or "volume"
-    notes = (f"The colours of '{name}' were turned into luminance.",) if isColour(volumeNode) else ()
-    return Cine(pixelsOfVolume(volumeNode, grid)[None], grid, name=name, notes=notes)
-
-
 def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
     """Add a Cine to the scene as a sequence of volumes, in a browser of its own."""
     values = [f"{time:.9g}" for time in cine.times]
@@ -215,10 +194,11 @@ def browserOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenc
     logic = slicer.modules.sequences.logic()
     browser = logic.GetFirstBrowserNodeForSequenceNode(sequenceNode)
     if browser is None:
-        name = f"{sequenceNode.GetName()} browser"
+        name = _("{name} browser").format(name=sequenceNode.GetName())
         browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", name)
         browser.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
-    logic.UpdateProxyNodesFromSequences(browser)
+    if browser.GetProxyNode(sequenceNode) is None:
+        logic.UpdateProxyNodesFromSequences(browser)
     return browser
 
 
@@ -269,30 +249,35 @@ def motionSteps(
     built = yield from buildSequences(motion, derived, sequenceNode, drawn)
     _checkUnchanged(motion, sequenceNode)
     name = sequenceNode.GetName()
-    tables = {"table": qualityTable(motion, sequenceNode), "sizes": sizesTable(derived, drawn, sequenceNode)}
+    tables = {
+        "table": qualityTable(motion, derived, sequenceNode),
+        "sizes": sizesTable(derived, drawn, sequenceNode),
+        "labelUncertainty": uncertaintyTable(derived, drawn, sequenceNode),
+    }
     tables = {role: node for role, node in tables.items() if node is not None}
     colors = {
-        "colors": display.volumeChangeColors(f"{name} volume change colors"),
+        "colors": display.volumeChangeColors(_("{name} volume change colors").format(name=name)),
     }
     if derived.uncertainty is not None:
-        colors["uncertaintyColors"] = display.uncertaintyColors(f"{name} uncertainty colors")
+        colors["uncertaintyColors"] = display.uncertaintyColors(_("{name} uncertainty colors").format(name=name))
+        colors["entropyColors"] = display.entropyColors(_("{name} entropy colors").format(name=name))
     old = results.findResults(sequenceNode)
-    with results.batch(), slicer.util.NodeModify(sequenceNode):
+    with results.batch(), _silently(sequenceNode):
         with results.allOrNothing():
             browser = browserOf(sequenceNode)
             for node in (*built.values(), *tables.values(), *colors.values()):
-                slicer.mrmlScene.AddNode(node)
-            proxies = _synchronize(browser, built)
-            plots = charts.addCharts(name, tables["table"], tables.get("sizes"))
+                results.addResult(node, sequenceNode)
+            proxies = synchronize(browser, built)
+            plots = charts.addCharts(name, tables["table"], tables.get("sizes"), tables.get("labelUncertainty"))
             _arrange(
                 browser.GetProxyNode(sequenceNode), proxies, [*tables.values(), *plots.values()], colors, motion.grid
             )
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
         results.handOver(sequenceNode, old, {**built, **shown, **tables, **colors, **plots})
-    removing = results.removeSteps(old.values())
+    removing = results.removeSteps(old)
     try:
         while True:
-            yield 1.0, "Removing the former results"
+            yield 1.0, _("Removing the former results")
             next(removing)
     except StopIteration:
         return motionNodesOf(sequenceNode)
@@ -315,6 +300,17 @@ def motionNodesOf(sequenceNode: slicer.vtkMRMLSequenceNode | None) -> MotionNode
     return MotionNodes(browser=browser, **values, points=points)
 
 
+@contextmanager
+def _silently(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[None]:
+    """Change the references of a sequence and tell nobody: its browser would copy the current frames once more."""
+    before = sequenceNode.GetDisableModifiedEvent()
+    sequenceNode.SetDisableModifiedEvent(True)
+    try:
+        yield
+    finally:
+        sequenceNode.SetDisableModifiedEvent(before)
+
+
 def _checkUnchanged(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
     name = sequenceNode.GetName()
     if not slicer.mrmlScene.IsNodePresent(sequenceNode):
@@ -331,7 +327,7 @@ def _checkUnchanged(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) ->
             raise InputError(f"'{browser.GetName()}' is recording; stop the recording and try again.")
 
 
-def _synchronize(
+def synchronize(
     browser: slicer.vtkMRMLSequenceBrowserNode, sequences: dict[str, slicer.vtkMRMLSequenceNode]
 ) -> dict[str, slicer.vtkMRMLNode]:
     """Put the sequences into the browser; their proxy nodes, by the same keys."""
@@ -359,63 +355,15 @@ def _arrange(
     display.showVolumeChange(proxies["jacobian"], colors["colors"])
     if "uncertainty" in proxies:
         display.showUncertainty(proxies["uncertainty"], colors["uncertaintyColors"])
+        display.showEntropy(proxies["entropy"], colors["entropyColors"], grid.ndim)
+    if "ellipses" in proxies:
+        ellipses.prepareDisplay(proxies["ellipses"], grid.ndim)
+    if "labels" in proxies:
+        display.showLabels(proxies["labels"])
     display.showDifference(proxies["difference"], cineProxy, colors["colors"])
-    _relate(proxies["toReference"], fixed=proxies["compensated"], moving=cineProxy)
-    _relate(proxies["toFrame"], fixed=cineProxy, moving=proxies["compensated"])
+    display.relate(proxies["toReference"], fixed=proxies["compensated"], moving=cineProxy)
+    display.relate(proxies["toFrame"], fixed=cineProxy, moving=proxies["compensated"])
     for role in ("toReference", "toFrame"):
         display.prepareTransformDisplay(proxies[role], cineProxy, grid)
     listed = [*proxies.values(), *(node for node in others if not node.GetHideFromEditors())]
-    results.groupInFolder(f"{cineProxy.GetName()} motion", cineProxy, listed)
-
-
-def _relate(
-    transformNode: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode
-) -> None:
-    transformNode.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed.GetID())
-    transformNode.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(), moving.GetID())
-
-
-def addPairMotion(
-    motion: Motion, fixedNode: slicer.vtkMRMLScalarVolumeNode, movingNode: slicer.vtkMRMLScalarVolumeNode
-) -> PairNodes:
-    """Add the motion between two volumes to the scene: frame 0 is the fixed volume, frame 1 the moving one.
-
-    Raises
-    ------
-    InputError : a volume is not in the scene any more, or the motion does not belong to the fixed volume.
-    """
-    for node in (fixedNode, movingNode):
-        if not slicer.mrmlScene.IsNodePresent(node):
-            raise InputError(f"The volume '{node.GetName()}' is no longer in the scene; the result was not added.")
-    grid, fixedName, movingName = motion.grid, fixedNode.GetName(), movingNode.GetName()
-    if len(motion) != 2 or motion.reference != 0 or not gridOfVolume(fixedNode).matches(grid):
-        raise InputError(f"The motion does not belong to the pair '{fixedName}' and '{movingName}'; register again.")
-    toFixed = transformNodeFromField(motion.displacement[1], grid, f"{movingName} to {fixedName}")
-    toMoving = transformNodeFromField(motion.inverse[1], grid, f"{fixedName} to {movingName}")
-    warped = slicer.vtkMRMLScalarVolumeNode()
-    warped.SetName(f"{movingName} warped to {fixedName}")
-    warped.CopyOrientation(fixedNode)
-    warped.SetAndObserveImageData(resample(movingNode, toFixed.GetTransformFromParent(), grid))
-    new = {"toFixed": toFixed, "toMoving": toMoving, "warped": warped}
-    old = results.findResults(movingNode, fixedNode)
-    with results.batch():
-        with results.allOrNothing():
-            for node in new.values():
-                slicer.mrmlScene.AddNode(node)
-            warped.CreateDefaultDisplayNodes()
-            display.showLike(warped, movingNode)
-            _relate(toFixed, fixed=fixedNode, moving=movingNode)
-            _relate(toMoving, fixed=movingNode, moving=fixedNode)
-            display.prepareTransformDisplay(toFixed, fixedNode, grid)
-            display.prepareTransformDisplay(toMoving, movingNode, grid)
-            results.groupInFolder(f"{movingName} to {fixedName}", movingNode, list(new.values()))
-        results.replaceResults(movingNode, old, new, fixedNode)
-    return PairNodes(**new)
-
-
-def pairNodesOf(
-    fixedNode: slicer.vtkMRMLScalarVolumeNode | None, movingNode: slicer.vtkMRMLScalarVolumeNode | None
-) -> PairNodes | None:
-    """The results of the last registration of a pair, or None."""
-    found = results.findResults(movingNode, fixedNode) if fixedNode is not None and movingNode is not None else {}
-    return PairNodes(**found) if set(found) == {field.name for field in fields(PairNodes)} else None
+    results.groupInFolder(_("{name} motion").format(name=cineProxy.GetName()), cineProxy, listed)

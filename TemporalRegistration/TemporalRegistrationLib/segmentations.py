@@ -12,7 +12,10 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 
+from .display import COLORS
 from .transforms import matrixToVtk
+
+_NO_COLOR = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ def segmentsOf(segmentationNode: slicer.vtkMRMLSegmentationNode, grid: Grid) -> 
             )
             labels = vtk_to_numpy(onGrid.GetPointData().GetScalars()).reshape(grid.shape)
             mask = (labels == segment.GetLabelValue()).astype(np.uint8)
-        segments.append(Segment(segmentation.GetNthSegmentID(index), segment.GetName(), segment.GetColor(), mask))
+        color = segment.GetColor()
+        if color == _NO_COLOR:  # the application would invent another in every frame
+            color = COLORS[index % len(COLORS)]
+        segments.append(Segment(segmentation.GetNthSegmentID(index), segment.GetName(), color, mask))
     if not any(segment.mask.any() for segment in segments):
         raise InputError(f"No segment of '{name}' lies on the image; draw them on the reference frame.")
     return tuple(segments)

@@ -8,13 +8,15 @@ from typing import Protocol
 
 import numpy as np
 import slicer
+import slicer.util
 
 from DeepRegLogic import exchange
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.grid import Grid, flip_lps_ras
 
-from . import scene
+from . import pairs, scene
 from .drawn import Drawn, Labels, drawnOn
+from .i18n import _
 from .steps import Steps
 from .volumes import gridOfVolume
 
@@ -51,12 +53,9 @@ def regionOf(roiNode: slicer.vtkMRMLMarkupsROINode, grid: Grid) -> tuple[list[in
 
     What lies outside the image is for ``register_cine`` to cut off or to refuse.
     """
-    size, center = np.array(roiNode.GetSizeWorld()), np.array(roiNode.GetCenterWorld())
-    axes = np.array([roiNode.GetObjectToWorldMatrix().GetElement(r, c) for r in range(3) for c in range(3)])
-    axes = axes.reshape(3, 3)
-    axes = axes / np.linalg.norm(axes, axis=0)
-    corners = np.array(np.meshgrid(*[(-0.5, 0.5)] * 3)).reshape(3, -1).T * size
-    voxels = grid.mm_to_voxel(flip_lps_ras(corners @ axes.T + center))
+    corners = np.array(np.meshgrid(*[(-0.5, 0.5)] * 3)).reshape(3, -1).T * np.array(roiNode.GetSize())
+    toWorld = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToWorldMatrix())
+    voxels = grid.mm_to_voxel(flip_lps_ras(corners @ toWorld[:3, :3].T + toWorld[:3, 3]))
     start = np.floor(voxels.min(axis=0) + 0.5).astype(int)
     stop = np.floor(voxels.max(axis=0) + 0.5).astype(int) + 1
     return start.tolist(), stop.tolist()
@@ -91,7 +90,7 @@ class CineTask:
             exchange.pack_frames(folder, "frames", count, scene.framesOf(self.sequenceNode)), start=1
         ):
             frames = name
-            yield number / (count + 1), f"Reading frame {number} of {count}"
+            yield number / (count + 1), _("Reading frame {number} of {count}").format(number=number, count=count)
         header, self.notes = scene.headerOf(self.sequenceNode)
         grid = gridOfVolume(self.sequenceNode.GetNthDataNode(0))
         self._drawn = drawnOn(grid, self.labels, self.markups)
@@ -100,7 +99,7 @@ class CineTask:
             name: None if array is None else exchange.pack_array(folder, name, array) for name, array in drawn.items()
         }
         roi = None if self.roi is None else regionOf(self.roi, grid)
-        yield 1.0, "Reading what was drawn"
+        yield 1.0, _("Reading what was drawn")
         return {
             "call": "register_cine",
             "arguments": {"cine": {**header, "frames": frames}, "roi": roi, **packed, **self.options},
@@ -130,13 +129,12 @@ class PairTask:
     def prepare(self, folder: Path) -> Steps[dict]:
         images: dict[str, Cine] = {}
         for role, node in (("fixed", self.fixedNode), ("moving", self.movingNode)):
-            yield len(images) / 2, f"Reading {node.GetName()}"
-            images[role] = scene.imageFromVolume(node)
+            yield len(images) / 2, _("Reading {name}").format(name=node.GetName())
+            images[role] = pairs.imageFromVolume(node)
         packed = {role: exchange.pack_cine(folder, role, image) for role, image in images.items()}
         roi = None if self.roi is None else regionOf(self.roi, images["fixed"].grid)
         return {"call": "register_pair", "arguments": {**packed, "roi": roi, **self.options}}
 
-    def finish(self, folder: Path, result: dict) -> Steps[scene.PairNodes]:
+    def finish(self, folder: Path, result: dict) -> Steps[pairs.PairNodes]:
         motion = exchange.unpack_motion(folder, result["motion"])
-        yield 0.5, "Adding the transforms to the scene"
-        return scene.addPairMotion(motion, self.fixedNode, self.movingNode)
+        return (yield from pairs.pairSteps(motion, self.fixedNode, self.movingNode))

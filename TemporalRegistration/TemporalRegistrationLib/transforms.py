@@ -81,12 +81,16 @@ def fieldFromTransformNode(node: slicer.vtkMRMLTransformNode, grid: Grid) -> np.
 
 
 def resample(
-    volumeNode: slicer.vtkMRMLScalarVolumeNode, transform: vtk.vtkAbstractTransform, grid: Grid
+    volumeNode: slicer.vtkMRMLScalarVolumeNode,
+    transform: vtk.vtkAbstractTransform,
+    grid: Grid,
+    slices: tuple[int, int] | None = None,
 ) -> vtk.vtkImageData:
     """Voxels of a volume at the points of ``grid`` taken through ``transform`` (RAS to RAS), interpolated once.
 
-    Linear; outside the volume its smallest value.
+    Linear; outside the volume its smallest value. ``slices`` (start, stop) along k, or all of them.
     """
+    start, stop = slices or (0, grid.size[2])
     toIndex = vtk.vtkMatrix4x4()
     volumeNode.GetRASToIJKMatrix(toIndex)
     path = vtk.vtkGeneralTransform()
@@ -104,6 +108,6 @@ def resample(
     reslice.SetBackgroundLevel(image.GetScalarRange()[0])
     reslice.SetOutputSpacing(1.0, 1.0, 1.0)
     reslice.SetOutputOrigin(0.0, 0.0, 0.0)
-    reslice.SetOutputExtent(0, grid.size[0] - 1, 0, grid.size[1] - 1, 0, grid.size[2] - 1)
+    reslice.SetOutputExtent(0, grid.size[0] - 1, 0, grid.size[1] - 1, start, stop - 1)
     reslice.Update()
     return reslice.GetOutput()

@@ -20,9 +20,9 @@ import qt
 import slicer
 
 from DeepRegLogic import __file__ as _LOGIC_FILE
-from DeepRegLogic.worker import ADVICE
 
 from . import environment
+from .i18n import _
 
 IDLE_SECONDS = 600
 _KEPT_LOG = 4000
@@ -50,14 +50,19 @@ def killTree(process: int, group: int | None) -> None:
 
 
 class Worker:
-    """One process at a time. ``onEvent`` gets every message, and {"event": "ended", "text": ...} when it is gone."""
+    """One process at a time.
+
+    ``onEvent`` gets every message, and {"event": "ended", "text": ...} when the process is gone; ``onReady`` is called
+    when the ``devices`` are known.
+    """
 
     def __init__(self) -> None:
         self.onEvent: Callable[[dict], None] | None = None
+        self.onReady: Callable[[], None] | None = None
         self.devices: list[dict[str, str]] = []
         self.isReady = False
         self.scratch: Path | None = None
-        self._process = None
+        self._process = self._former = None
         self._interpreter = ""
         self._group: int | None = None
         self._buffer = b""
@@ -83,7 +88,8 @@ class Worker:
         """
         python, variables = environment.interpreter()
         if self._process is not None:
-            if python == self._interpreter:
+            # an idle process takes its folder along when it ends, which may not have been noticed yet
+            if python == self._interpreter and self.scratch.is_dir():
                 return
             self.close()
         self.scratch = Path(tempfile.mkdtemp(prefix="TemporalRegistration-", dir=slicer.app.temporaryPath))
@@ -162,6 +168,8 @@ class Worker:
                 self._group = event["pid"]
             elif event["event"] == "ready":
                 self.isReady, self.devices = True, event["devices"]
+                if self.onReady is not None:
+                    self.onReady()
             elif event["event"] == "unusable":
                 self._unusable = event["text"]
             self._tell(event)
@@ -174,24 +182,31 @@ class Worker:
 
     def _onError(self, error) -> None:
         if error == qt.QProcess.FailedToStart:
-            text = f"The Python environment '{self._interpreter}' could not be started; choose another under Advanced."
+            text = _("The Python environment '{path}' could not be started; choose another under Advanced.").format(
+                path=self._interpreter
+            )
             self._ended(text)
 
     def _onFinished(self, code: int, status) -> None:
+        from DeepRegLogic.worker import ADVICE  # not at the application's start
+
         self._onOutput()
         self._onLog()
         if self._unusable:
             self._ended(self._unusable)
         elif not self.isReady:
             reason = (self._log.strip().splitlines() or ["no reason given"])[-1]
-            self._ended(f"The Python environment '{self._interpreter}' cannot be used: {reason}")
+            text = _("The Python environment '{path}' cannot be used: {reason}")
+            self._ended(text.format(path=self._interpreter, reason=reason))
+        elif code == 0:
+            self._ended(_("The computation ended just then, as nothing had been asked of it for long; try again."))
         else:
-            self._ended(f"The computation stopped unexpectedly, perhaps for lack of memory; {ADVICE}, and try again.")
+            text = _("The computation stopped unexpectedly, perhaps for lack of memory; {advice}, and try again.")
+            self._ended(text.format(advice=ADVICE))
 
     def _ended(self, text: str) -> None:
-        process, self._process, self.isReady = self._process, None, False
-        if process is not None:
-            process.deleteLater()
+        # kept for now: this is called from a signal of the process, which must not be deleted meanwhile
+        self._former, self._process, self.isReady = self._process, None, False
         self._removeScratch()
         self._tell({"event": "ended", "text": text})
 

@@ -47,6 +47,14 @@ class ScriptedLoadableModuleWidget:
         path = Path(sys.modules[type(self).__module__].__file__).parent / "Resources" / name
         return str(path)
 
+    def onReload(self) -> None:
+        """The file of the module anew, and a new widget in place of this one; ``reloaded`` is for the tests."""
+        path = Path(sys.modules[type(self).__module__].__file__)
+        del sys.modules[path.stem]
+        loadModule(path)
+        self.cleanup()
+        self.reloaded = openModule(path)
+
 
 class ScriptedLoadableModuleLogic:
     def getParameterNode(self):
@@ -55,8 +63,9 @@ class ScriptedLoadableModuleLogic:
         if node is None:
             node = slicer.vtkMRMLScriptedModuleNode()
             node.SetSingletonTag("TemporalRegistration")
-            node.SetModuleName("TemporalRegistration")
+            node.SetName("TemporalRegistration")
             node = slicer.mrmlScene.AddNode(node)
+        node.SetAttribute("ModuleName", "TemporalRegistration")
         return node
 
 
@@ -85,10 +94,10 @@ class LayoutManager:
             self._views[name] = logic
         import pythonqt
 
-        class PlotView(QtCore.QObject):
+        class qMRMLPlotView(QtCore.QObject):
             dataSelected = QtCore.Signal(object, object)
 
-        self._plotView = pythonqt.wrap(PlotView)()
+        self._plotView = pythonqt.wrap(qMRMLPlotView)()
 
     def setLayout(self, layout: int) -> None:
         self.layout = layout
@@ -188,9 +197,7 @@ def install() -> None:
             )
         },
         "i18n": {"tr": lambda text: text, "translate": lambda context, text: text},
-        "parameterNodeWrapper": {
-            name: getattr(parameters, name) for name in ("parameterNodeWrapper", "Choice", "WithinRange")
-        },
+        "parameterNodeWrapper": {name: getattr(parameters, name) for name in ("parameterNodeWrapper", "WithinRange")},
     }
     for name, members in contents.items():
         module = ModuleType(f"slicer.{name}")

@@ -1,5 +1,6 @@
-"""A typed parameter node, imitated as far as this module uses it: strings, numbers, switches and nodes, stored in the
-real node, and bound to the widgets that carry the property ``SlicerParameterName``."""
+"""A typed parameter node, imitated as far as this module uses it: strings, numbers in a range, switches, nodes and
+unions of nodes, stored in the real node, and bound to the widgets that carry the property ``SlicerParameterName``.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +10,18 @@ import slicer
 import vtk
 
 
-def _base(annotation):
-    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+def _parts(annotation) -> tuple[object, tuple]:
+    """The type, and what it is annotated with."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        kind, *notes = typing.get_args(annotation)
+        return kind, tuple(notes)
+    return annotation, ()
 
 
-def _isNode(kind) -> bool:
-    return isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
+def _nodeClasses(kind) -> tuple[type, ...]:
+    """The classes of nodes of a type or of a union; none for other types."""
+    kinds = typing.get_args(kind) if typing.get_origin(kind) is typing.Union else (kind,)
+    return tuple(k for k in kinds if isinstance(k, type) and issubclass(k, slicer.vtkMRMLNode))
 
 
 class _Connector:
@@ -22,17 +29,23 @@ class _Connector:
 
     # as in the application: other classes of widgets cannot be bound
     KINDS: typing.ClassVar = {
-        "QCheckBox": (bool, "toggled(bool)", "checked"),
+        "QCheckBox": (bool, "stateChanged(int)", "checked"),
         "QLineEdit": (str, "textChanged(QString)", "text"),
         "QDoubleSpinBox": (float, "valueChanged(double)", "value"),
         "qMRMLNodeComboBox": (slicer.vtkMRMLNode, "currentNodeChanged(vtkMRMLNode*)", None),
     }
 
-    def __init__(self, wrapper, name, widget, kind) -> None:
+    def __init__(self, wrapper, name, widget, kind, notes) -> None:
         className = type(widget).__name__
         wanted, self.signal, self.property = self.KINDS[className]
-        if not (issubclass(kind, wanted) if _isNode(kind) else kind is wanted):
-            raise RuntimeError(f"a {className} cannot be bound to '{name}', a {kind.__name__}")
+        classes = _nodeClasses(kind)
+        if not (classes if wanted is slicer.vtkMRMLNode else kind is wanted):
+            raise RuntimeError(f"a {className} cannot be bound to '{name}', a {kind}")
+        if classes:  # a selector offers what the parameter can hold, whatever its .ui file says
+            widget.nodeTypes = [cls.__name__ for cls in classes]
+        if className == "QDoubleSpinBox":  # and a number without a range has none in the widget either
+            limits = next((note for note in notes if isinstance(note, WithinRange)), WithinRange(-1e300, 1e300))
+            widget.minimum, widget.maximum = limits.minimum, limits.maximum
         self.wrapper, self.name, self.widget, self.busy = wrapper, name, widget, False
         self.show()
         widget.connect(self.signal, self.store)
@@ -62,35 +75,39 @@ class _Wrapper:
         self.__dict__.update(parameterNode=node, _gui={})
         stored = set(node.GetParameterNames())
         for name, kind in self._kinds.items():
-            if not _isNode(kind) and name not in stored:
+            if not _nodeClasses(kind) and name not in stored:
                 node.SetParameter(name, str(self._defaults.get(name, kind())))
 
     def __getattr__(self, name):
         if name not in self._kinds:
             return getattr(self.__dict__["parameterNode"], name)
         kind, node = self._kinds[name], self.parameterNode
-        if _isNode(kind):
+        if _nodeClasses(kind):
             return node.GetNodeReference(name)
         text = node.GetParameter(name)
         return text == "True" if kind is bool else kind(text)
 
     def __setattr__(self, name, value) -> None:
         kind = self._kinds[name]  # an unknown name is an error
-        if _isNode(kind):
-            if value is not None and not isinstance(value, kind):
-                raise TypeError(f"'{name}' is a {kind.__name__}, not a {type(value).__name__}")
+        if _nodeClasses(kind):
+            if value is not None and not isinstance(value, _nodeClasses(kind)):
+                raise TypeError(f"'{name}' is a {kind}, not a {type(value).__name__}")
             old, new = self.parameterNode.GetNodeReferenceID(name), value.GetID() if value is not None else None
             if old != new:
                 self.parameterNode.SetNodeReferenceID(name, new)
         else:
             if not isinstance(value, kind):
                 raise TypeError(f"'{name}' is a {kind.__name__}, not a {type(value).__name__}")
+            for limits in self._notes[name]:
+                limits.validate(value)
             self.parameterNode.SetParameter(name, str(value))
 
     def connectGui(self, ui) -> int:
         widgets = {w.property("SlicerParameterName"): w for w in vars(ui).values() if hasattr(w, "property")}
         widgets.pop(None, None)
-        connectors = [_Connector(self, name, widget, self._kinds[name]) for name, widget in widgets.items()]
+        connectors = [
+            _Connector(self, name, widget, self._kinds[name], self._notes[name]) for name, widget in widgets.items()
+        ]
 
         def refresh(*_) -> None:
             for connector in connectors:
@@ -107,14 +124,16 @@ class _Wrapper:
 
 
 def parameterNodeWrapper(cls: type) -> type:
-    kinds = {name: _base(annotation) for name, annotation in cls.__annotations__.items()}
+    parts = {name: _parts(annotation) for name, annotation in cls.__annotations__.items()}
+    kinds, notes = ({name: part[i] for name, part in parts.items()} for i in (0, 1))
     defaults = {name: getattr(cls, name) for name in kinds if hasattr(cls, name)}
-    return type(cls.__name__, (_Wrapper,), {"_kinds": kinds, "_defaults": defaults, "__doc__": cls.__doc__})
+    return type(cls.__name__, (_Wrapper,), {"_kinds": kinds, "_notes": notes, "_defaults": defaults})
 
 
-def Choice(choices):
-    return tuple(choices)
+class WithinRange:
+    def __init__(self, minimum, maximum) -> None:
+        self.minimum, self.maximum = minimum, maximum
 
-
-def WithinRange(low, high):
-    return (low, high)
+    def validate(self, value) -> None:
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"{value} is not within {self.minimum} and {self.maximum}")

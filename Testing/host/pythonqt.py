@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from types import ModuleType
 
@@ -17,6 +18,8 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 QObject = QtCore.QObject
 _asked: set[tuple[int, str]] = set()
+# what the module's own code used: (class, member) and (class, signal), to be held against what the application has
+used: set[tuple[str, str]] = set()
 _PYTHON_TYPES = {"int": int, "bool": bool, "double": float, "QString": str}
 
 
@@ -40,11 +43,18 @@ def _signal(obj: QObject, signature: str):
     return bound
 
 
+def _note(obj: QObject, name: str) -> None:
+    file = sys._getframe(2).f_code.co_filename
+    if "TemporalRegistration" in file.rpartition("Testing")[2] and not name.endswith("Notify"):
+        used.add((type(obj).__name__, name))
+
+
 class _Semantics:
     """The methods that every wrapped class gets."""
 
     def __getattribute__(self, name):
         if not name.startswith("_"):
+            _note(self, name)
             if name == "name":
                 return QObject.objectName(self)
             if name in ("connect", "disconnect"):  # PySide6 looks its own pair up past the class
@@ -63,6 +73,7 @@ class _Semantics:
         return type(self)._base.__getattribute__(self, name)
 
     def __setattr__(self, name, value):
+        _note(self, name)
         if name == "name":
             QObject.setObjectName(self, value)
         elif UiLoader.loading and isinstance(value, QObject):
@@ -76,6 +87,7 @@ class _Semantics:
             raise AttributeError(f"'{name}': new attributes cannot be made on a {type(self).__name__}")
 
     def connect(self, signature, slot):
+        _note(self, signature)
         _signal(self, signature).connect(slot)
         return True
 

@@ -21,6 +21,8 @@ application.install()
 
 import slicer  # noqa: E402
 import vtk  # noqa: E402
+from PIL import Image  # noqa: E402
+from TemporalRegistrationLib import layouts  # noqa: E402
 
 MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",
@@ -31,10 +33,10 @@ MANAGERS = (
 
 
 class SliceView:
-    """The application's red slice view, drawn off screen."""
+    """A slice view of the application, drawn off screen."""
 
-    def __init__(self, size: int = 560) -> None:
-        self._logic = slicer.app.layoutManager().sliceWidget("Red").sliceLogic()
+    def __init__(self, name: str = "Red", size: int = 560) -> None:
+        self._logic = slicer.app.layoutManager().sliceWidget(name).sliceLogic()
         self._renderer = vtk.vtkRenderer()
         self._renderer.GetActiveCamera().ParallelProjectionOn()
         self._window = vtk.vtkRenderWindow()
@@ -61,7 +63,8 @@ class SliceView:
         self._logic.GetSliceNode().SetDimensions(size, size, 1)
         self._logic.ResizeSliceNode(size, size)
 
-    def save(self, path: Path) -> None:
+    def image(self) -> vtk.vtkImageData:
+        """What the view shows."""
         volume = slicer.mrmlScene.GetNodeByID(self._logic.GetSliceCompositeNode().GetBackgroundVolumeID())
         self._logic.GetSliceNode().RotateToVolumePlane(volume)
         self._logic.FitSliceToBackground()
@@ -71,10 +74,29 @@ class SliceView:
         grab = vtk.vtkWindowToImageFilter()
         grab.SetInput(self._window)
         grab.ReadFrontBufferOff()
-        writer = vtk.vtkPNGWriter()
-        writer.SetFileName(str(path))
-        writer.SetInputConnection(grab.GetOutputPort())
-        writer.Write()
+        grab.Update()
+        return grab.GetOutput()
+
+
+def save(path: Path, *images: vtk.vtkImageData) -> None:
+    """Write images side by side."""
+    row = vtk.vtkImageAppend()
+    for image in images:
+        row.AddInputData(image)
+    writer = vtk.vtkPNGWriter()
+    writer.SetFileName(str(path))
+    writer.SetInputConnection(row.GetOutputPort())
+    writer.Write()
+
+
+def beside(path: Path, *files: Path) -> None:
+    """One picture of several."""
+    pictures = [Image.open(file) for file in files]
+    size = sum(picture.width for picture in pictures), max(picture.height for picture in pictures)
+    whole = Image.new("RGB", size, pictures[0].getpixel((0, 0)))
+    for number, picture in enumerate(pictures):
+        whole.paste(picture, (sum(other.width for other in pictures[:number]), 0))
+    whole.save(path)
 
 
 def spin(condition) -> None:
@@ -92,37 +114,57 @@ def main(folder: Path) -> None:
     panel.parent.resize(460, 1080)
     panel.parent.show()
 
-    def grab(name: str, height: int = 640) -> None:
-        for _ in range(5):
+    def grab(name: str) -> None:
+        """The panel as high as it wants to be."""
+        panel.parent.resize(460, 100)
+        for _ in range(10):
             slicer.app.processEvents()
-        panel.parent.resize(460, height)
-        slicer.app.processEvents()
+        panel.parent.resize(460, panel.parent.sizeHint.height())
+        for _ in range(10):
+            slicer.app.processEvents()
         panel.parent.grab().save(str(folder / f"panel-{name}.png"))
 
     grab("empty")
     ui.sampleButton.click()
-    slicer.util.loadSegmentation(str(ROOT / "Resources/SampleData/four-chamber.seg.nrrd"))
-    drawn = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    file = ROOT / "Resources/SampleData/four-chamber.seg.nrrd"
+    drawn = slicer.util.loadSegmentation(str(file))
+    drawn.SetName("chambers")
+    ui.labelsSelector.setMRMLScene(slicer.mrmlScene)  # the host's selector does not follow a name
     ui.labelsSelector.setCurrentNode(drawn)
     ui.automaticReferenceCheckBox.click()
     grab("ready")
     ui.applyButton.click()
-    spin(lambda: panel._job is None or (panel._job.state.name == "RUNNING" and panel._job.fraction > 0.4))
+    spin(lambda: panel.run.job is None or (panel.run.job.state.name == "RUNNING" and panel.run.job.fraction > 0.4))
     grab("running")
-    spin(lambda: panel._job is None)
+    spin(lambda: panel.run.job is None)
     nodes = panel.review.nodes
     if nodes is None:
         raise SystemExit(f"The registration failed: {ui.statusLabel.text}")
     nodes.browser.SetSelectedItemNumber(8)
-    grab("results", 1180)
+    grab("results")
     view = SliceView()
-    view.save(folder / "view-moving.png")
+    shown = {"labels": view.image()}
+    ui.labelsCheckBox.click()
     for name, switch in (("displacement", ui.motionCheckBox), ("volume-change", ui.jacobianCheckBox)):
         switch.click()
-        view.save(folder / f"view-{name}.png")
+        shown[name] = view.image()
         switch.click()
-    ui.compensatedCheckBox.click()
-    view.save(folder / "view-motion-taken-out.png")
+    save(folder / "views.png", *shown.values())
+    ui.compareComboBox.setCurrentIndex(ui.compareComboBox.findData("sideBySide"))
+    save(folder / "compare.png", *(SliceView(name).image() for name in layouts.VIEWS))
+    ui.compareComboBox.setCurrentIndex(0)
+    volumes = [
+        slicer.mrmlScene.AddNode(nodes.browser.GetMasterSequenceNode().GetNthDataNode(frame)) for frame in (0, 8)
+    ]
+    for name, volume in zip(("end-diastole", "end-systole"), volumes, strict=True):
+        volume.SetName(name)
+    ui.taskTabWidget.setCurrentIndex(1)
+    ui.fixedSelector.setCurrentNode(volumes[0])
+    ui.movingSelector.setCurrentNode(volumes[1])
+    ui.applyButton.click()
+    spin(lambda: panel.run.job is None)
+    grab("pair")
+    beside(folder / "panel.png", *(folder / f"panel-{name}.png" for name in ("running", "results", "pair")))
     panel.cleanup()
 
 

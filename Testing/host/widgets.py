@@ -227,10 +227,25 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def nodeCount(self):
         return len(self._nodes())
 
+    def addNode(self):
+        """What the entry "Create new" of the list does."""
+        node = self._scene.CreateNodeByClass(self.__dict__["_nodeTypes"][0])
+        node.UnRegister(None)
+        for _kind, name, value in self._attributes:
+            node.SetAttribute(name, value)
+        node.SetName(self._scene.GenerateUniqueName(self.__dict__.get("_baseName") or node.GetNodeTagName()))
+        self.setCurrentNode(self._scene.AddNode(node))
+
+    def removeCurrentNode(self):
+        self._scene.RemoveNode(self.currentNode())
+
     def _nodes(self):
-        scene = self._scene
-        nodes = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())] if scene is not None else []
-        return [node for node in nodes if self._suits(node)]
+        found = []
+        for kind in self.__dict__.get("_nodeTypes", []) if self._scene is not None else ():
+            nodes = self._scene.GetNodesByClass(kind)
+            nodes.UnRegister(None)
+            found += [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]
+        return [node for node in found if self._suits(node)]
 
     def _fill(self):
         nodes, none = self._nodes(), self.__dict__.get("_noneEnabled", False)
@@ -308,7 +323,7 @@ class qMRMLSequenceBrowserSeekWidget(_BrowserWidget):
             self._slider.setRange(0, count - 1)
             self._slider.setValue(number)
             self._slider.blockSignals(False)
-            self._label.setText(f"{master.GetNthIndexValue(number)} {master.GetIndexUnit() or ''}")
+            self._label.setText(f"{browser.GetFormattedIndexValue(number)} {master.GetIndexUnit() or ''}")
 
 
 class qMRMLSequenceBrowserPlayWidget(_BrowserWidget):
@@ -323,7 +338,16 @@ class qMRMLSequenceBrowserPlayWidget(_BrowserWidget):
             button.setIcon(QtWidgets.QApplication.style().standardIcon(standard))
             button.clicked.connect(slot)
             self._buttons.append(button)
-        _row(self, *self._buttons)
+        loop, rate = QtWidgets.QToolButton(), QtWidgets.QDoubleSpinBox()
+        loop.setIcon(QtWidgets.QApplication.style().standardIcon(QtWidgets.QStyle.StandardPixmap.SP_BrowserReload))
+        loop.setCheckable(True)
+        loop.toggled.connect(self.setPlaybackLoopEnabled)
+        rate.setRange(0.1, 60.0)
+        rate.setDecimals(1)
+        rate.setSuffix(" fps")
+        rate.valueChanged.connect(self.setPlaybackRateFps)
+        self.__dict__.update(_loop=loop, _rate=rate)
+        _row(self, *self._buttons, rate, loop)
 
     def _shortcut(self, keys, slot):
         shortcut = QtGui.QShortcut(QtGui.QKeySequence(keys), self)
@@ -334,6 +358,17 @@ class qMRMLSequenceBrowserPlayWidget(_BrowserWidget):
     PreviousFrameShortcut = _value(str, "previous", "", lambda self, keys: self._shortcut(keys, self.onVcrPrevious))
     NextFrameShortcut = _value(str, "next", "", lambda self, keys: self._shortcut(keys, self.onVcrNext))
     RecordingControlsVisible = _value(bool, "recording", True)
+
+    def _update(self):
+        browser = self._browser
+        QtWidgets.QWidget.setEnabled(self, browser is not None)
+        if browser is not None:
+            for widget in (self._loop, self._rate):
+                widget.blockSignals(True)
+            self._loop.setChecked(browser.GetPlaybackLooped())
+            self._rate.setValue(browser.GetPlaybackRateFps())
+            for widget in (self._loop, self._rate):
+                widget.blockSignals(False)
 
     def _do(self, action):
         if self.__dict__.get("_browser") is not None:

@@ -27,6 +27,30 @@ def application(repository):
     patch.undo()
 
 
+@pytest.fixture(scope="session")
+def phantom():
+    from DeepRegLogic.synthetic import cine_phantom
+
+    return cine_phantom(seed=2, size=48, spacing=4.0)
+
+
+@pytest.fixture
+def small(scene, phantom):
+    """A cine of six frames in the scene."""
+    from TemporalRegistrationLib.scene import addCine
+
+    from DeepRegLogic import Cine
+
+    cine = phantom.cine
+    return addCine(Cine(cine.frames[:6], cine.grid, cine.times[:6], name="heart"))
+
+
+@pytest.fixture
+def worker(application):
+    """The module of that name, which needs the host."""
+    return importlib.import_module("TemporalRegistrationLib.worker")
+
+
 @pytest.fixture
 def module(application, repository, scene):
     """``TemporalRegistration.py``, imported as the application does."""
@@ -63,13 +87,17 @@ def spin(application):
 @pytest.fixture
 def panel(module, application, repository, errors):
     """The module's widget, open."""
+    from PySide6 import QtCore
+
     widget = application.openModule(repository / "TemporalRegistration/TemporalRegistration.py")
     widget.parent.resize(460, 1100)
     widget.parent.show()
     yield widget
-    widget._cancelJob()
+    widget.run.abandon()
     widget.setParameterNode(None)
-    widget.review.close()
+    widget.curves.close()
     widget.removeObservers()
     widget.parent.hide()
     widget.parent.delete()
+    # the application's event loop does this by itself
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)

@@ -15,7 +15,7 @@ from DeepRegLogic.synthetic import cine_phantom
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 
-from TemporalRegistrationLib import environment, segmentations  # noqa: E402
+from TemporalRegistrationLib import choices, environment, segmentations  # noqa: E402
 from TemporalRegistrationLib.scene import addCine  # noqa: E402
 
 
@@ -45,6 +45,7 @@ def test_import_is_light_and_the_panel_opens_without_torch(repository):
     code = (
         "import sys, time; sys.path[:0] = ['Testing/host', 'TemporalRegistration', '.']\n"
         "import application; application.install()\n"
+        "import hashlib, queue, subprocess\n"  # the application has these already
         "started = time.process_time()\n"
         "import TemporalRegistration\n"
         "print(time.process_time() - started)\n"
@@ -97,14 +98,14 @@ def test_process_does_what_the_parameter_node_says(module, sequence):
     logic = module.TemporalRegistrationLogic()
     node = logic.getParameterNode()
     assert (node.automaticReference, node.quality, node.device) == (True, "standard", "auto")
-    assert logic.whyNot(node) == "Select a cine"
+    assert choices.whyNot(node) == "Select a cine"
     node.inputSequence = sequence
     node.model = ""
     node.quality = "fast"
-    assert logic.whyNot(node) == "Choose a model, or a higher quality"
+    assert choices.whyNot(node) == "Choose a model, or a higher quality"
     node.quality, node.automaticReference, node.referenceFrame, node.device = "standard", False, 3, "cpu"
-    assert logic.whyNot(node) == ""
-    assert logic.offer(node) == "Follow the motion of 'phantom' (5 frames)"
+    assert choices.whyNot(node) == ""
+    assert choices.offer(node) == "Follow the motion of 'phantom' (5 frames)"
     nodes = logic.process(node)
     transform = nodes.toFrame.GetNthDataNode(3).GetTransformFromParent()
     grid = slicer.vtkOrientedGridTransform.SafeDownCast(transform).GetDisplacementGrid()
@@ -112,7 +113,7 @@ def test_process_does_what_the_parameter_node_says(module, sequence):
 
 
 def test_models_are_offered(module):
-    models = module.TemporalRegistrationLogic().models()
+    models = choices.models()
     assert list(models)[-1] == ""
     assert all(title and summary for title, summary in models.values())
 

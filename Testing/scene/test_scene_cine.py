@@ -11,7 +11,8 @@ from DeepRegLogic import Cine, Grid, InputError
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytestmark = pytest.mark.usefixtures("scene")
 
-from TemporalRegistrationLib.scene import addCine, cineFromSequence, imageFromVolume  # noqa: E402
+from TemporalRegistrationLib.pairs import imageFromVolume  # noqa: E402
+from TemporalRegistrationLib.scene import addCine, cineFromSequence  # noqa: E402
 from TemporalRegistrationLib.volumes import volumeNodeFromArray  # noqa: E402
 
 

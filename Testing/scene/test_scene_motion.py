@@ -12,13 +12,11 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 vtk = pytest.importorskip("vtk")
 
 from TemporalRegistrationLib import display, results, segmentations, transforms, volumes  # noqa: E402
-from TemporalRegistrationLib import scene as bridge  # noqa: E402
+from TemporalRegistrationLib.pairs import addPairMotion, imageFromVolume  # noqa: E402
 from TemporalRegistrationLib.scene import (  # noqa: E402
     addCine,
     addMotion,
-    addPairMotion,
     cineFromSequence,
-    imageFromVolume,
 )
 
 SEQUENCES = ("compensated", "difference", "propagated", "toReference", "toFrame", "jacobian")
@@ -282,7 +280,7 @@ def test_segmentations_are_carried_along(scene, moving):
         (display, "showVolumeChange"),
         (display, "prepareTransformDisplay"),
         (results, "groupInFolder"),
-        (bridge, "_relate"),
+        (display, "relate"),
     ],
 )
 @pytest.mark.parametrize("own_browser", [True, False])

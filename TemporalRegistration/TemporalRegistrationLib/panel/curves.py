@@ -16,6 +16,7 @@ class CurvesPart:
     def __init__(self, ui) -> None:
         self._ui = ui
         self._nodes: MotionNodes | None = None
+        self._doubtful = quality.DOUBTFUL_MM
         self._tag: int | None = None
         self._markers: list[slicer.vtkMRMLTableNode] = []
         self._series: set[str] = set()
@@ -30,7 +31,7 @@ class CurvesPart:
         for section in (ui.curvesCollapsibleButton, ui.qualityCollapsibleButton):
             section.enabled = cine is not None
             section.collapsed = cine is None
-        ui.qualityLabel.text = quality.sentence(cine.table) if cine is not None else ""
+        self._tell()
         ui.qualityTableView.setMRMLTableNode(cine.table if cine is not None else None)
         ui.ejectionLabel.text = quality.sizesText(cine.sizes) if cine is not None and cine.sizes is not None else ""
         ui.ejectionLabel.visible = bool(ui.ejectionLabel.text)
@@ -40,6 +41,16 @@ class CurvesPart:
             self._tag = cine.browser.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onFrame)
             self._listCharts(cine)
             self._onFrame()
+
+    def setDoubtful(self, limit: float) -> None:
+        """Take frames for doubtful whose uncertainty is above ``limit`` mm."""
+        if limit != self._doubtful:
+            self._doubtful = limit
+            self._tell()
+
+    def _tell(self) -> None:
+        table = self._nodes.table if self._nodes is not None else None
+        self._ui.qualityLabel.text = quality.sentence(table, self._doubtful) if table is not None else ""
 
     def close(self) -> None:
         """Let go of the scene."""
@@ -54,7 +65,12 @@ class CurvesPart:
         found = results.findResults(results.inputOf(cine.table))
         self._markers = [node for role, node in found.items() if role.endswith("Marker")]
         self._series = {node.GetID() for role, node in found.items() if "Series" in role and "Marker" not in role}
-        titles = {"sizes": _("Size of labels"), "motion": _("Displacement"), "quality": _("Quality")}
+        titles = {
+            "sizes": _("Size of labels"),
+            "labelUncertainty": _("Uncertainty of labels"),
+            "motion": _("Displacement"),
+            "quality": _("Quality"),
+        }
         for role, title in titles.items():
             if getattr(cine, f"{role}Chart") is not None:
                 self._ui.chartComboBox.addItem(title, role)

@@ -57,6 +57,7 @@ class MethodPart(Part):
             box.setCurrentIndex(box.findData(value))
         _title, summary = self._models.get(getattr(settings, modelSetting(settings)), ("", ""))
         self._ui.modelSummaryLabel.text = summary
+        self._ui.qualityComboBox.enabled = settings.task != "generate"
         self._ui.settingsSelector.setCurrentNode(settings.parameterNode)
 
     def _onChoice(self, _index: int) -> None:

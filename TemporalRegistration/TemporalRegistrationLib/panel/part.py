@@ -29,5 +29,5 @@ class Part:
 
     @property
     def _toStore(self):
-        """The parameter node to store a user's choice in; None where a widget changed because it was made to show it."""
+        """The parameter node to store a user's choice in; None where a widget was only made to show it."""
         return None if self._showing else self._settings()
