@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from DeepRegLogic import flow
 from DeepRegLogic.training.configuration import BUNDLED, read_configuration
 
 
@@ -26,7 +27,7 @@ def batch():
         "reference": images[:, 0],
         "frames": images[:, 1:],
         "phase": torch.tensor([[0.0, 0.2, 0.5, 0.8]] * 2),
-        "displacement": 0.2 * torch.randn(2, 3, 2, 32, 32, generator=generator),
+        "displacement": flow.smooth(10 * torch.randn(6, 2, 32, 32, generator=generator), 5.0).unflatten(0, (2, 3)),
         "weight": torch.ones(2, 1, 32, 32),
     }
 

@@ -12,7 +12,7 @@ import yaml
 
 from DeepRegLogic import zoo
 from DeepRegLogic.__main__ import main
-from DeepRegLogic.errors import InputError, OutputError
+from DeepRegLogic.errors import InputError, ModelError, OutputError
 from DeepRegLogic.networks import TLRN
 from DeepRegLogic.training.configuration import (
     Configuration,
@@ -79,6 +79,18 @@ def test_a_run_goes_on_where_it_stopped(finished: Path, tmp_path: Path) -> None:
     # the second half of the interrupted run saw the same batches with the same optimiser state
     whole, parts = column(finished, "validation/mse"), column(tmp_path / "run", "validation/mse", version=1)
     assert parts[0] == pytest.approx(whole[1], rel=1e-3)
+
+
+def test_a_run_may_start_with_the_weights_of_a_model(finished: Path, tmp_path: Path) -> None:
+    still = replace(TINY, start=str(finished / "model"), optimiser=replace(TINY.optimiser, steps=1, rate=1e-9))
+    card = run(still, tmp_path / "run")
+    assert card.training["start"] == str(finished / "model")
+    before = zoo.load_model(finished / "model").card.results
+    assert card.results["validation mse"] == pytest.approx(before["validation mse"], rel=1e-3)
+    with pytest.raises(InputError, match="another network"):
+        run(replace(still, arguments={"channels": [8, 8]}), tmp_path / "other")
+    with pytest.raises(ModelError):
+        run(replace(still, start="nothing"), tmp_path / "other")
 
 
 def test_a_run_is_not_overwritten_and_nothing_is_not_resumed(finished: Path, tmp_path: Path) -> None:
