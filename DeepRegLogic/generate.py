@@ -14,12 +14,11 @@ from .device import choose_device
 from .errors import InputError
 from .io.outputs import as_type
 from .networks import DragNet
-from .networks.probabilistic import Gaussian
+from .networks.probabilistic import SteadyDraw
 from .progress import CancelToken, ProgressCallback, Reporter
 
 MODEL = "dragnet-cardiac"
 _AT_ONCE = 10
-_COHERENCE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,8 @@ def generate_cine(
     """Make cines of one heart beat that start from a real frame (Zakeri et al. 2023, sections 3.5 and 3.6).
 
     At every time step z is drawn from its prior given the memory, the motion follows from z and the real frame, and the
-    memory takes in the frame that was made. The noise of z goes on from frame to frame (correlation 0.9 a step), for
-    tissue that does not tremble; at every single time step it is the prior's.
+    memory takes in the frame that was made. One noise drives z through the whole beat, for a heart that is weak or
+    strong and does not tremble; at every single time step it is the prior's.
 
     Parameters
     ----------
@@ -160,15 +159,8 @@ def imagine(
 
     ``images`` ``[k, 1, H, W]`` are the real frames, scaled to [0, 1].
     """
-    noise: list[torch.Tensor] = []
-
-    def draw(prior: Gaussian) -> torch.Tensor:
-        fresh = torch.randn(prior.mean.shape, generator=generator, device=images.device)
-        noise[:] = [_COHERENCE * old + (1 - _COHERENCE**2) ** 0.5 * fresh for old in noise] or [fresh]
-        return prior.mean + (0.5 * prior.log_variance).exp() * noise[0]
-
     zero = images.new_zeros(count, 2, *images.shape[2:])
     yield zero, zero
     phase = (torch.arange(n_frames, device=images.device) / n_frames).expand(count, -1)
-    for motion, back in network.imagine(images.expand(count, -1, -1, -1, -1), n_frames, draw, phase):
+    for motion, back in network.imagine(images.expand(count, -1, -1, -1, -1), n_frames, SteadyDraw(generator), phase):
         yield flow.exp(motion.mean) if network.diffeomorphic else flow.invert(back)[0], back

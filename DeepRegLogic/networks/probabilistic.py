@@ -28,6 +28,20 @@ class Gaussian:
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
 
+class SteadyDraw:
+    """Draws from normal distributions in a row that all have the same noise: what is strong once is strong always."""
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+        self.noise: torch.Tensor | None = None
+
+    def __call__(self, distribution: Gaussian) -> torch.Tensor:
+        mean = distribution.mean
+        if self.noise is None:
+            self.noise = torch.randn(mean.shape, generator=self.generator, device=mean.device, dtype=mean.dtype)
+        return mean + (0.5 * distribution.log_variance).exp() * self.noise
+
+
 @dataclass(frozen=True)
 class MotionGaussian:
     """Normal distribution of a field at every pixel, with covariance ``variance I + factor factor^T`` (eq. 20).

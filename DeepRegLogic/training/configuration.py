@@ -79,8 +79,8 @@ class LossConfiguration:
     motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
     likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
         networks with a velocity).
-    foresight : of the root mean squared distance in pixels to the true motion of the one that is made from the
-        reference alone, at the means of the prior of z (probabilistic networks with a velocity).
+    foresight : of the energy score in pixels of the motions that are made from the reference alone (probabilistic
+        networks with a velocity).
     """
 
     similarity: str = "mse"

@@ -6,7 +6,7 @@ import torch
 
 from .. import flow, losses
 from ..networks import DragNet
-from ..networks.probabilistic import Posterior
+from ..networks.probabilistic import Posterior, SteadyDraw
 from ..uncertainty import carry, mahalanobis
 from .data import Batch
 from .task import RegistrationTask
@@ -28,8 +28,8 @@ class ProbabilisticTask(RegistrationTask):
     the true displacement under the covariance carried through the exponential (weighted mean), by the covariance alone,
     so that frames hard to register do not weigh less on the mean. Half of the cines come without their phase.
 
-    ``foresight`` lets the same memory make the whole cine from its reference and the phases, at the means of the prior:
-    what generated cines scatter about.
+    ``foresight`` lets the same memory make the whole cine twice from its reference and the phases, with z drawn from
+    the prior, and scores both by the true motion: they should come near it, and differ as much as they err.
 
     The weight of the latent's divergence rises from zero after 40 % of the steps to all of it after 70 %: a
     latent that is of no use yet would be given up.
@@ -55,16 +55,21 @@ class ProbabilisticTask(RegistrationTask):
         return self.logged(terms)
 
     def _foresight(self, batch: Batch) -> torch.Tensor:
-        images = batch["reference"][:, None]
-        steps = self.network.imagine(images, batch["phase"].shape[1], lambda prior: prior.mean, batch["phase"])
+        """The energy score (Gneiting and Raftery 2007) of two cines made from each reference, in pixels."""
+        truth, weight, phase = batch["displacement"], batch["weight"], batch["phase"]
+        images = batch["reference"][:, None].repeat(2, 1, 1, 1, 1)
+        steps = self.network.imagine(images, phase.shape[1], SteadyDraw(), phase.repeat(2, 1))
         velocity = torch.stack([motion.mean for motion, _ in steps], dim=1)
+
+        def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            squared = (a - b).square().sum(2)
+            mean = (squared * weight).sum((1, 2, 3)) / (weight.sum((1, 2, 3)) * squared.shape[1])
+            return (mean + 1e-8).sqrt().mean()
+
         with torch.autocast(self.device.type, enabled=False):
             displacement = flow.exp(velocity.flatten(0, 1), self.configuration.loss.squarings).view_as(velocity)
-            squared = (displacement - batch["displacement"]).square().sum(2)
-            weight = batch["weight"].expand_as(squared)
-            # of squares, as their best guess is the mean of what is possible; that of distances shrinks to no motion
-            mean = (squared * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
-            return (mean + 1e-8).sqrt().mean()
+            one, other = displacement.chunk(2)
+            return 0.5 * (distance(one, truth) + distance(other, truth) - distance(one, other))
 
     def _divergences(self, posterior: Posterior) -> dict[str, torch.Tensor]:
         latent, prior, motion = posterior.latent, posterior.prior, posterior.motion
