@@ -17,12 +17,18 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns a model's covariance C into one that holds what it says: ``scale C + change S + floor I``.
+    """What turns a model's covariance C into one that holds what it says.
+
+    It is ``P = scale C + floor I`` where the network's field is the result. After a refinement,
+    ``P = scale C + floor I + change S`` is what was known before the images were looked at once more, and
+    ``(P^-1 + structure G)^-1`` what is known after: Bayes' rule for two normal distributions.
 
     Attributes
     ----------
     scale, floor : the floor in mm^2.
     change : of ``uncertainty.of_change``, the local second moments S of what the refinement changed.
+    structure : of ``uncertainty.structure``, the local second moments G of the reference's gradient: edges pin the
+        motion across them down.
     residual : the ``FrameQuality.error_after`` that 99 % of the synthetic frames stay below. A frame that fits worse is
         unlike what the model was made for, and its covariance grows with the square of that.
     """
@@ -30,30 +36,55 @@ class Calibration:
     scale: float = 1.0
     floor: float = 0.0
     change: float = 0.0
+    structure: float = 0.0
     residual: float = math.inf
 
     def __post_init__(self) -> None:
         parts = (self.scale, self.floor, self.change)
-        if not (min(parts) >= 0 and sum(parts) > 0 and self.residual > 0):
+        if not (min(*parts, self.structure) >= 0 and sum(parts) > 0 and self.residual > 0):
             raise InputError(
-                "A calibration needs a scale, a floor and a change of 0 or more and a positive residual, not "
-                f"{self.scale}, {self.floor}, {self.change} and {self.residual}."
+                "A calibration needs a scale, a floor, a change and a structure of 0 or more and a positive residual, "
+                f"not {self.scale}, {self.floor}, {self.change}, {self.structure} and {self.residual}."
             )
 
-    def __call__(self, covariance: torch.Tensor, change: torch.Tensor | None = None) -> torch.Tensor:
-        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2, as its arguments are."""
-        ndim = covariance.shape[1]
-        eye = torch.eye(ndim, device=covariance.device, dtype=covariance.dtype)
-        out = self.scale * covariance + self.floor * eye.view(1, ndim, ndim, *[1] * (covariance.ndim - 3))
-        return out if change is None else out + self.change * change
+    def __call__(
+        self, covariance: torch.Tensor, change: torch.Tensor | None = None, structure: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2; the arguments have the same shape."""
+        parts = [None if part is None else part.movedim((1, 2), (-2, -1)) for part in (covariance, change, structure)]
+        weights = [parts[0].new_tensor(w) for w in (self.scale, self.floor, self.change, self.structure)]
+        return _combined(weights, *parts).movedim((-2, -1), (1, 2))
 
     def inflation(self, error_after: float) -> float:
         """By how much the covariance of a frame grows that differs so much from the reference after registration."""
         return max(1.0, error_after / self.residual) ** 2
 
 
+def _combined(
+    weights: Sequence[torch.Tensor],
+    covariance: torch.Tensor,
+    change: torch.Tensor | None,
+    structure: torch.Tensor | None,
+) -> torch.Tensor:
+    """The formula of ``Calibration`` for matrices ``[..., ndim, ndim]``."""
+    scale, floor, of_change, of_structure = weights
+    known = scale * covariance + floor * torch.eye(covariance.shape[-1]).to(covariance)
+    if change is not None:
+        known = known + of_change * change
+    if structure is None or not of_structure > 0:
+        return known
+    # (P^-1 + G)^-1 = P (I + G P)^-1, which needs no inverse of P
+    eye = torch.eye(known.shape[-1]).to(known)
+    found = torch.linalg.solve(eye + of_structure * structure @ known, known, left=False)
+    return 0.5 * (found + found.mT)
+
+
 def fit(
-    residual: torch.Tensor, covariance: torch.Tensor, change: torch.Tensor | None = None, level: float = 0.925
+    residual: torch.Tensor,
+    covariance: torch.Tensor,
+    change: torch.Tensor | None = None,
+    structure: torch.Tensor | None = None,
+    level: float = 0.925,
 ) -> Calibration:
     """The calibration for known errors: most likely shape, and of a size that ``level`` of them lie in that ellipse.
 
@@ -61,22 +92,30 @@ def fit(
     ----------
     residual : ``[N, ndim]`` true minus estimated displacement in mm, of N pixels.
     covariance : ``[N, ndim, ndim]`` in mm^2, as the model gives it.
-    change : ``[N, ndim, ndim]`` in mm^2, what the refinement changed; None without a refinement.
+    change, structure : ``[N, ndim, ndim]``, as ``Calibration`` takes them; None without a refinement.
     level : the coverage that is met exactly; the default is between the 90 and 95 % that are mostly read.
     """
-    residual = residual.double()
-    ndim = residual.shape[1]
-    eye = torch.eye(ndim, dtype=torch.float64).expand_as(covariance)
-    parts = [covariance.double(), eye] + ([] if change is None else [change.double()])
+    residual, covariance = residual.double(), covariance.double()
+    change, structure = (None if part is None else part.double() for part in (change, structure))
     error = float(residual.square().mean())
-    # each part starts with an equal share of the error
-    sizes = [float(part.diagonal(dim1=1, dim2=2).mean()) for part in parts]
-    start = [error / len(parts) / max(size, 1e-12) for size in sizes]
-    logs = torch.tensor(start, dtype=torch.float64).clamp(min=1e-12).log().requires_grad_()
-    optimiser = torch.optim.LBFGS([logs], max_iter=60, line_search_fn="strong_wolfe")
+
+    def size(part: torch.Tensor) -> float:
+        return max(float(part.diagonal(dim1=1, dim2=2).mean()), 1e-12)
+
+    # every part starts with a share of the error
+    start = [error / size(covariance), 0.1 * error]
+    start.append(0.0 if change is None else error / size(change))
+    start.append(0.0 if structure is None else 0.1 / (error * size(structure)))
+    first = torch.tensor(start, dtype=torch.float64)
+    steps = torch.zeros_like(first, requires_grad=True)
+    optimiser = torch.optim.LBFGS([steps], max_iter=60, line_search_fn="strong_wolfe")
+
+    def weights() -> torch.Tensor:
+        # between e^-6 and e^6 of the first, so that no trial of the line search leaves what can be computed
+        return first * (6 * (steps / 6).tanh()).exp()
 
     def modelled() -> torch.Tensor:
-        return sum(weight * part for weight, part in zip(logs.exp(), parts, strict=True))
+        return _combined(weights().unbind(), covariance, change, structure)
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
@@ -88,8 +127,9 @@ def fit(
     with torch.no_grad():
         squared = mahalanobis(residual, modelled())
         rank = max(math.ceil(level * len(squared)), 1)
-        factor = float(squared.kthvalue(rank).values) / _chi_squared(level, ndim)
-        return Calibration(*(factor * logs.exp()).tolist())
+        factor = float(squared.kthvalue(rank).values) / _chi_squared(level, residual.shape[1])
+        scale, floor, of_change, of_structure = weights().tolist()
+    return Calibration(factor * scale, factor * floor, factor * of_change, of_structure / factor)
 
 
 def _chi_squared(level: float, ndim: int) -> float:

@@ -119,7 +119,7 @@ def register_cine(
     if covariances:
         stage = "refined" if settings else "predicted"
         calibration = Calibration(**loaded.card.calibration.get(stage, {}))
-        refined = displacement if settings else None
+        refined = (displacement, images[reference : reference + 1]) if settings else None
         covariance = _spread(unrefined, [covariances[t] for t in others], refined, others, cine, box, calibration)
     reporter(0.95, "Measuring the quality of every frame")
     motion = Motion(
@@ -256,7 +256,7 @@ def _integrate(
 def _spread(
     velocities: torch.Tensor,
     covariances: list[torch.Tensor],
-    refined: np.ndarray | None,
+    refined: tuple[np.ndarray, torch.Tensor] | None,
     frames: list[int],
     cine: Cine,
     box: tuple[slice, ...],
@@ -264,18 +264,19 @@ def _spread(
 ) -> np.ndarray:
     """Calibrated covariance of all displacements in mm^2, from those of the network's velocities.
 
-    After a refinement it is that of the network's displacement and the local moments of what the refinement changed in
-    it, weighted so that they hold the errors that remain after refinement on synthetic cines (the card's calibration
-    "refined").
+    After a refinement, ``refined`` has all displacements and the reference image. The covariance is then that of the
+    network's displacement, with what the refinement changed in it nearby and with the structure of the image that it
+    went by, weighted so that it holds the errors that remain on synthetic cines (the card's calibration "refined").
     """
     out = np.zeros((len(cine), cine.grid.ndim, cine.grid.ndim, *cine.grid.shape), np.float32)
+    structure = None if refined is None else uncertainty.structure(refined[1], cine.grid)
     for velocity, covariance, frame in zip(velocities, covariances, frames, strict=True):
         before, carried = uncertainty.carry(velocity[None], covariance[None])
         change = None
         if refined is not None:
-            after = torch.from_numpy(refined[(frame, slice(None), *box)]).to(before)[None]
+            after = torch.from_numpy(refined[0][(frame, slice(None), *box)]).to(before)[None]
             change = uncertainty.of_change(before, after, cine.grid)
-        calibrated = calibration(uncertainty.to_mm2(carried, cine.grid), change)
+        calibrated = calibration(uncertainty.to_mm2(carried, cine.grid), change, structure)
         out[(frame, slice(None), slice(None), *box)] = calibrated[0].cpu().numpy()
     return out
 

@@ -24,6 +24,7 @@ LEAST_ENTROPY = -20.0
 """What stands for minus infinity where an entropy is written or shown."""
 
 _LOCAL_MM = 5.4
+_EDGE_MM = 1.3
 
 
 def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,6 +199,19 @@ def of_change(before: torch.Tensor, after: torch.Tensor, grid: Grid) -> torch.Te
     return to_mm2(_unpack(flow.smooth(_pack(change.unsqueeze(1) * change.unsqueeze(2)), sigma)), grid)
 
 
+def structure(image: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Local second moments per mm^2 ``[N, ndim, ndim, *spatial]`` of the gradient of images ``[N, 1, *spatial]``.
+
+    The structure tensor: to first order, what an image says of a displacement has this information, across its edges
+    and not along them, up to a factor that a ``Calibration`` has. "Local" is as in ``of_change``.
+    """
+    spacing = torch.tensor(grid.array_spacing).to(image)
+    smooth = flow.smooth(image, tuple(_EDGE_MM / s for s in grid.array_spacing))
+    gradient = _gradient(smooth)[:, 0] / spacing.view(1, -1, *[1] * grid.ndim)
+    sigma = tuple(_LOCAL_MM / s for s in grid.array_spacing)
+    return _unpack(flow.smooth(_pack(gradient.unsqueeze(1) * gradient.unsqueeze(2)), sigma))
+
+
 def resize(covariance: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:
     """``flow.resize`` for a covariance: resampled to ``shape``, and rescaled to the new voxels."""
     shape = tuple(shape)
@@ -286,7 +300,7 @@ def _unpack(packed: torch.Tensor) -> torch.Tensor:
 
 def _gradient(field: torch.Tensor) -> torch.Tensor:
     """``[N, ndim, ndim, *spatial]``: derivative of component i along axis j."""
-    return torch.stack([torch.gradient(field, dim=axis + 2)[0] for axis in range(field.shape[1])], dim=2)
+    return torch.stack([torch.gradient(field, dim=axis + 2)[0] for axis in range(field.ndim - 2)], dim=2)
 
 
 def _jacobian(gradient: torch.Tensor) -> torch.Tensor:

@@ -239,6 +239,26 @@ def test_calibration_weighs_what_a_refinement_changed():
     )
 
 
+def test_calibration_weighs_what_an_image_shows():
+    _, known = normal_errors(100_000, seed=8)
+    gradient = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(9))
+    structure = gradient[:, :, None] * gradient[:, None]
+    truth = torch.linalg.inv(torch.linalg.inv(known) + 3.0 * structure)
+    noise = torch.randn(100_000, 2, 1, generator=torch.Generator().manual_seed(10))
+    residual = (torch.linalg.cholesky(truth) @ noise)[..., 0]
+    found = calibration.fit(residual, known, structure=structure)
+    assert (found.scale, found.structure) == pytest.approx((1.0, 3.0), rel=0.05)
+    assert found.floor < 0.02
+    calibrated = calibration.Calibration(structure=3.0)(known[..., None], structure=structure[..., None])[..., 0]
+    torch.testing.assert_close(calibrated, truth, atol=1e-4, rtol=1e-3)
+
+
+def test_structure_is_across_edges_per_mm():
+    rows = torch.arange(64.0).view(1, 1, 64, 1).expand(1, 1, 64, 64)
+    found = uncertainty.structure(0.1 * rows, Grid.of_array((64, 64), (2.0, 3.0)))
+    torch.testing.assert_close(found[0, :, :, 32, 32], torch.tensor([[0.0025, 0.0], [0.0, 0.0]]), atol=1e-6, rtol=1e-3)
+
+
 def test_the_moments_of_a_change_are_local_and_in_mm():
     grid = Grid.of_array((64, 64), (2.0, 3.0))
     before, after = torch.zeros(1, 2, 64, 64), torch.zeros(1, 2, 64, 64)
