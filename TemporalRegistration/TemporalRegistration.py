@@ -1,24 +1,12 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Union
 
 import slicer
 import vtk
-from slicer import (
-    vtkMRMLLabelMapVolumeNode,
-    vtkMRMLMarkupsClosedCurveNode,
-    vtkMRMLMarkupsCurveNode,
-    vtkMRMLMarkupsFiducialNode,
-    vtkMRMLMarkupsLineNode,
-    vtkMRMLMarkupsROINode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSegmentationNode,
-    vtkMRMLSequenceNode,
-)
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSequenceNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -39,6 +27,7 @@ from TemporalRegistrationLib import (  # noqa: E402
     environment,
     export,
     generation,
+    layouts,
     pairs,
     quality,
     sample,
@@ -55,6 +44,7 @@ from TemporalRegistrationLib.panel.inputs import InputPart  # noqa: E402
 from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
 from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
 from TemporalRegistrationLib.panel.run import RunPart  # noqa: E402
+from TemporalRegistrationLib.parameters import TemporalRegistrationParameterNode  # noqa: E402
 from TemporalRegistrationLib.selftest import SelfTest  # noqa: E402
 from TemporalRegistrationLib.tasks import CineTask, PairTask  # noqa: E402
 
@@ -92,79 +82,11 @@ class TemporalRegistration(ScriptedLoadableModule):
             "the VoxelMorph kind (Balakrishnan et al., IEEE Transactions on Medical Imaging 2019), built with PyTorch "
             "and MONAI."
         )
-        slicer.app.connect("startupCompleted()", self._registerSample)
+        slicer.app.connect("startupCompleted()", self._onStartupCompleted)
 
-    def _registerSample(self) -> None:
+    def _onStartupCompleted(self) -> None:
         sample.registerSample(str(_HERE / "Resources" / "Icons" / "FourChamber.png"))
-
-
-@parameterNodeWrapper
-class TemporalRegistrationParameterNode:
-    """What the module was asked to do, and what it shows; saved with the scene.
-
-    inputSequence - The cine: a sequence of images.
-    automaticReference - Whether the reference frame is looked for (end-diastole).
-    referenceFrame - The reference frame, where it is not looked for.
-    regionOfInterest, pairRegionOfInterest - Only what lies in this box is registered.
-    labels - A segmentation or label map drawn on the reference frame, to be followed.
-    points - Markups drawn on the reference frame, to be followed.
-    fixedVolume, movingVolume - The pair.
-    generateInput, generateFrame - The image that cines are made from: a volume, or a frame of a sequence.
-    generateLabels - A segmentation or label map drawn on that frame, to be carried along.
-    sampleFrames, samples, seed - Frames of every cine that is made, how many cines, and what makes them differ.
-    sampleShown - Number of the cine that is shown, from 1.
-    task - "cine", "pair" or "generate": which tab is open.
-    model, pairModel, generateModel - Names of models of the zoo; empty for refinement from zero.
-    quality - "fast", "standard" or "thorough".
-    device - Where to compute: "auto", "cpu", "cuda:0", ...
-    similarity, smoothness - Of the refinement.
-    showCompensated ... opacity - The switches of the review.
-    doubtfulLimit - Uncertainty in mm above which a place or a frame is doubtful.
-    """
-
-    inputSequence: vtkMRMLSequenceNode
-    automaticReference: bool = True
-    referenceFrame: int = 0
-    regionOfInterest: vtkMRMLMarkupsROINode
-    # unions tell the selectors which classes of nodes they offer; None has to be among them
-    labels: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
-    points: Union[  # noqa: UP007
-        vtkMRMLMarkupsFiducialNode,
-        vtkMRMLMarkupsCurveNode,
-        vtkMRMLMarkupsClosedCurveNode,
-        vtkMRMLMarkupsLineNode,
-        None,
-    ] = None
-    fixedVolume: vtkMRMLScalarVolumeNode
-    movingVolume: vtkMRMLScalarVolumeNode
-    pairRegionOfInterest: vtkMRMLMarkupsROINode
-    generateInput: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceNode, None] = None  # noqa: UP007
-    generateFrame: int = 0
-    generateLabels: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
-    sampleFrames: int = 20
-    samples: int = 4
-    seed: int = 0
-    sampleShown: int = 1
-    task: str = "cine"
-    model: str = "tlrn-cardiac"
-    pairModel: str = "voxelmorph-cardiac"
-    generateModel: str = generation.MODEL
-    quality: str = "standard"
-    device: str = "auto"
-    similarity: str = "lncc"
-    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = 0.2
-    showCompensated: bool = False
-    showLabels: bool = True
-    showPoints: bool = True
-    showMotion: bool = False
-    showJacobian: bool = False
-    showUncertainty: bool = False
-    showEntropy: bool = False
-    showDoubtful: bool = False
-    doubtfulLimit: Annotated[float, WithinRange(0.1, 20.0)] = 2.0
-    motionStyle: str = "grid"
-    compare: str = "single"
-    opacity: float = 0.6
+        layouts.register()
 
 
 class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -13,6 +13,7 @@ import slicer
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid, flip_lps_ras
 
+from .i18n import _
 from .results import isResultOf
 from .segmentations import Segment, segmentationNodeFromMasks, segmentsOf
 from .volumes import gridOfVolume, pixelsOfVolume, volumeNodeFromArray
@@ -24,10 +25,11 @@ def refuseTransform(node: slicer.vtkMRMLTransformableNode | None, inputNode: sli
     """Raise InputError where a node is shown elsewhere than it is stored."""
     parent = node.GetParentTransformNode() if node is not None else None
     if parent is not None and not isResultOf(parent, inputNode):
-        raise InputError(
-            f"'{node.GetName()}' is under the transform '{parent.GetName()}'; harden the transform or take the node "
-            "out of it, and register again."
+        reason = _(
+            "'{name}' is under the transform '{transform}'; harden the transform or take the node out of it, and "
+            "register again."
         )
+        raise InputError(reason.format(name=node.GetName(), transform=parent.GetName()))
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,16 @@ def drawnOn(grid: Grid, labels: Labels | None = None, markups: Sequence[slicer.v
     if isinstance(labels, slicer.vtkMRMLVolumeNode):
         refuseTransform(labels, labels)
         if not gridOfVolume(labels).matches(grid):
-            raise InputError(f"The label map '{labels.GetName()}' does not lie on the frames; resample it onto them.")
+            reason = _("The label map '{name}' does not lie on the frames; resample it onto them.")
+            raise InputError(reason.format(name=labels.GetName()))
         labels = pixelsOfVolume(labels, grid)
     labels = np.asarray(labels)
     if labels.shape != grid.shape:
-        raise InputError(
-            f"The image or label map has shape {labels.shape}, but the reference frame has {grid.shape}; draw it on "
-            "the reference frame, or resample it to that frame's geometry."
+        reason = _(
+            "The image or label map has shape {shape}, but the reference frame has {wanted}; draw it on the reference "
+            "frame, or resample it to that frame's geometry."
         )
+        raise InputError(reason.format(shape=labels.shape, wanted=grid.shape))
     values = [int(value) for value in np.unique(labels) if value != 0]
     segments = tuple(Segment(f"{v}", f"label {v}", (0.0, 0.0, 0.0), (labels == v).astype(np.uint8)) for v in values)
     return Drawn(grid, segments, False, tuple(copies))
@@ -113,7 +117,6 @@ def drawnOn(grid: Grid, labels: Labels | None = None, markups: Sequence[slicer.v
 
 def _copyOf(node: slicer.vtkMRMLMarkupsNode) -> slicer.vtkMRMLMarkupsNode:
     copy = node.NewInstance()
-    copy.UnRegister(None)
     copy.CopyContent(node)
     copy.SetName(node.GetName())
     return copy

@@ -14,6 +14,7 @@ from DeepRegLogic.errors import OutputError
 
 from . import quality, results
 from .generation import PROVENANCE, GeneratedNodes
+from .i18n import _
 from .pairs import PairNodes
 from .scene import MotionNodes
 
@@ -77,7 +78,8 @@ def _suffix(sequenceNode: slicer.vtkMRMLSequenceNode) -> str:
 
 def _write(folder: Path, files: dict[str, slicer.vtkMRMLStorableNode], report: dict) -> Path:
     if folder.exists() and not (folder / _REPORT).is_file():
-        raise OutputError(f"'{folder}' exists and is not an earlier export; choose another folder, or rename it.")
+        reason = _("'{folder}' exists and is not an earlier export; choose another folder, or rename it.")
+        raise OutputError(reason.format(folder=folder))
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,8 @@ def _write(folder: Path, files: dict[str, slicer.vtkMRMLStorableNode], report: d
         temporary.chmod(0o755)
         temporary.replace(folder)
     except OSError as error:
-        raise OutputError(f"The results cannot be written to '{folder}': {error.strerror or error}.") from error
+        reason = _("The results cannot be written to '{folder}': {reason}.")
+        raise OutputError(reason.format(folder=folder, reason=error.strerror or error)) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -104,4 +107,4 @@ def _save(node: slicer.vtkMRMLStorableNode, path: Path) -> None:
     storage.SetScene(slicer.mrmlScene)
     storage.SetFileName(str(path))
     if not storage.WriteData(node) or not path.is_file():
-        raise OSError(f"'{path.name}' could not be written; check the folder and the free space")
+        raise OSError(_("'{name}' could not be written; check the folder and the free space").format(name=path.name))

@@ -166,10 +166,12 @@ def generatedSteps(samples: Sequence[Sample], inputNode: slicer.vtkMRMLNode, dra
     for number, sample in enumerate(samples, start=1):
         text = _("Building sample {number} of {count}").format(number=number, count=len(samples))
         title = _("{name} sample {number}").format(name=name, number=number)
-        for role, sequenceNode in _emptySequences(title, bool(drawn.segments)).items():
+        empty = _emptySequences(title, bool(drawn.segments))
+        for index, (role, sequenceNode) in enumerate(empty.items()):
             built[f"{number}.{role}"] = sequenceNode
             for t in range(len(sample.cine)):
-                yield (number - 1 + t / len(sample.cine)) / len(samples), text
+                done = (index + t / len(sample.cine)) / len(empty)
+                yield (number - 1 + done) / len(samples), text
                 # the sequence keeps a deep copy
                 sequenceNode.SetDataNodeAtValue(_item(role, sample, drawn, t, sequenceNode.GetName()), str(t))
     if not slicer.mrmlScene.IsNodePresent(inputNode):

@@ -68,15 +68,8 @@ class Job:
         self._request: dict | None = None
         self._folder: Path | None = None
         self._observers: list[int] = []
-        self._started = self._computing = 0.0
+        self._computing = 0.0
         self._cancelling = False
-        self._stepTimer = qt.QTimer()
-        self._stepTimer.setInterval(0)
-        self._stepTimer.connect("timeout()", self._step)
-        self._killTimer = qt.QTimer()
-        self._killTimer.setSingleShot(True)
-        self._killTimer.setInterval(_CANCEL_MILLISECONDS)
-        self._killTimer.connect("timeout()", self._killWorker)
 
     @property
     def isActive(self) -> bool:
@@ -94,7 +87,13 @@ class Job:
         if Job._running is not None:
             raise InputError(_("A registration is running; wait for it, or cancel it."))
         Job._running = self
-        self._started = time.monotonic()
+        self._stepTimer = qt.QTimer()
+        self._stepTimer.setInterval(0)
+        self._stepTimer.connect("timeout()", self._step)
+        self._killTimer = qt.QTimer()
+        self._killTimer.setSingleShot(True)
+        self._killTimer.setInterval(_CANCEL_MILLISECONDS)
+        self._killTimer.connect("timeout()", self._killWorker)
         scene = slicer.mrmlScene
         # one method each: the events of the scene have no names that an observer could tell them apart by
         for event, method in ((scene.NodeRemovedEvent, self._onNodeRemoved), (scene.StartCloseEvent, self._onClose)):

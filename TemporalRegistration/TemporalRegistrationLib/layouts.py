@@ -20,13 +20,23 @@ def _description() -> str:
     views = "".join(
         f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
         f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{label()}</property></view></item>'
+        f'<property name="viewlabel" action="default">{label()}</property>'
+        f'<property name="viewgroup" action="default">{COMPARISON}</property></view></item>'
         for tag, label in VIEWS.items()
     )
     return f'<layout type="horizontal" split="true">{views}</layout>'
 
 
 _before: int | None = None
+
+
+def register() -> None:
+    """Make the comparison known: a scene that was saved in it would be shown without views otherwise."""
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        layoutNode = manager.layoutLogic().GetLayoutNode()
+        if not layoutNode.IsLayoutDescription(COMPARISON):
+            layoutNode.AddLayoutDescription(COMPARISON, _description())
 
 
 def showComparison(on: bool) -> None:
@@ -37,9 +47,7 @@ def showComparison(on: bool) -> None:
         return
     if on:
         _before = manager.layout
-        layoutNode = manager.layoutLogic().GetLayoutNode()
-        if not layoutNode.IsLayoutDescription(COMPARISON):
-            layoutNode.AddLayoutDescription(COMPARISON, _description())
+        register()
         manager.setLayout(COMPARISON)
     else:
         manager.setLayout(_before if _before is not None else slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)

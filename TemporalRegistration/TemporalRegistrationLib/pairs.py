@@ -17,7 +17,7 @@ from .drawn import refuseTransform
 from .i18n import _
 from .steps import Steps, runSteps
 from .transforms import resample, transformNodeFromField
-from .volumes import gridOfVolume, isColour, pixelsOfVolume, volumeNodeFromArray
+from .volumes import colourNotes, gridOfVolume, pixelsOfVolume, volumeNodeFromArray
 
 _SLAB = 8  # slices that are warped in one step
 
@@ -52,8 +52,7 @@ def imageFromVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> Cine:
     refuseTransform(volumeNode, volumeNode)
     grid = gridOfVolume(volumeNode)
     name = volumeNode.GetName() or "volume"
-    notes = (f"The colours of '{name}' were turned into luminance.",) if isColour(volumeNode) else ()
-    return Cine(pixelsOfVolume(volumeNode, grid)[None], grid, name=name, notes=notes)
+    return Cine(pixelsOfVolume(volumeNode, grid)[None], grid, name=name, notes=colourNotes(volumeNode, name))
 
 
 def addPairMotion(
@@ -74,12 +73,12 @@ def pairSteps(
     """``addPairMotion`` in steps, of which the last changes the scene."""
     for node in (fixedNode, movingNode):
         if not slicer.mrmlScene.IsNodePresent(node):
-            raise InputError(f"The volume '{node.GetName()}' is no longer in the scene; the result was not added.")
+            reason = _("The volume '{name}' is no longer in the scene; the result was not added.")
+            raise InputError(reason.format(name=node.GetName()))
     grid, names = motion.grid, {"fixed": fixedNode.GetName(), "moving": movingNode.GetName()}
     if len(motion) != 2 or motion.reference != 0 or not gridOfVolume(fixedNode).matches(grid):
-        raise InputError(
-            f"The motion does not belong to the pair '{names['fixed']}' and '{names['moving']}'; register again."
-        )
+        reason = _("The motion does not belong to the pair '{fixed}' and '{moving}'; register again.")
+        raise InputError(reason.format(**names))
     title, text = _("{moving} to {fixed}").format(**names), _("Building the transforms")
     yield 0.0, text
     toFixed = transformNodeFromField(motion.displacement[1], grid, title)

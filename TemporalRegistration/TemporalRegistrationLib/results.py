@@ -88,7 +88,7 @@ def _hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode | None:
 
 
 def _sceneNodes() -> list[slicer.vtkMRMLNode]:
-    return [slicer.mrmlScene.GetNthNode(i) for i in range(slicer.mrmlScene.GetNumberOfNodes())]
+    return list(slicer.mrmlScene.GetNodes())
 
 
 def browsersOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLSequenceBrowserNode]:
@@ -159,7 +159,7 @@ def replaceResults(
 ) -> None:
     """Hand over to the new results and remove the old ones."""
     handOver(inputNode, old, new, partner)
-    for _ in removeSteps(dict(old)):
+    for _step in removeSteps(dict(old)):
         pass
 
 

@@ -10,6 +10,8 @@ import slicer.util
 import DeepRegLogic
 from DeepRegLogic.errors import InputError
 
+from .i18n import _
+
 NAME = "four-chamber"
 
 
@@ -27,7 +29,8 @@ def loadSample() -> slicer.vtkMRMLSequenceNode:
     try:
         return slicer.util.loadSequence(str(samplePath()))
     except RuntimeError as error:
-        raise InputError(f"The sample '{samplePath()}' cannot be read; install the extension again.") from error
+        reason = _("The sample '{path}' cannot be read; install the extension again.")
+        raise InputError(reason.format(path=samplePath())) from error
 
 
 def registerSample(thumbnail: str) -> None:

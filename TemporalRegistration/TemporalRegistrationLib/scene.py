@@ -30,7 +30,7 @@ from .building import buildSequences, qualityTable, sizesTable, uncertaintyTable
 from .drawn import Drawn, Labels, drawnOn, refuseTransform
 from .i18n import _
 from .steps import Steps, runSteps
-from .volumes import gridOfVolume, isColour, pixelsOfVolume, volumeNodeFromArray
+from .volumes import colourNotes, gridOfVolume, pixelsOfVolume, volumeNodeFromArray
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
 
@@ -99,7 +99,8 @@ def _times(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[np.ndarray | None,
     except ValueError:
         times = np.array([np.nan])
     if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
-        return None, (f"The index values of '{sequenceNode.GetName()}' are not rising times; frames are numbered.",)
+        note = _("The index values of '{name}' are not rising times; frames are numbered.")
+        return None, (note.format(name=sequenceNode.GetName()),)
     return times, ()
 
 
@@ -117,8 +118,7 @@ def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
     frames = list(framesOf(sequenceNode))
     grid = gridOfVolume(sequenceNode.GetNthDataNode(0))
     times, notes = _times(sequenceNode)
-    if isColour(sequenceNode.GetNthDataNode(0)):
-        notes += (f"The colours of '{name}' were turned into luminance.",)
+    notes += colourNotes(sequenceNode.GetNthDataNode(0), name)
     return Cine(np.stack(frames), grid, times, name=name, notes=notes)
 
 
@@ -127,40 +127,40 @@ def headerOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[dict[str, object
     node = sequenceNode.GetNthDataNode(0)
     name = sequenceNode.GetName() or "sequence"
     times, notes = _times(sequenceNode)
-    if isColour(node):
-        notes += (f"The colours of '{name}' were turned into luminance.",)
-    return cine_header(gridOfVolume(node), None if times is None else times.tolist(), name), notes
+    header = cine_header(gridOfVolume(node), None if times is None else times.tolist(), name)
+    return header, notes + colourNotes(node, name)
 
 
 def framesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[np.ndarray]:
     """The pixels ``[*spatial]`` of the frames, one by one; raises InputError as ``cineFromSequence`` does."""
     name = sequenceNode.GetName() or "sequence"
     if sequenceNode.GetNumberOfDataNodes() == 0:
-        raise InputError(f"The sequence '{name}' is empty.")
+        raise InputError(_("The sequence '{name}' is empty.").format(name=name))
     for browser in results.browsersOf(sequenceNode):
         refuseTransform(browser.GetProxyNode(sequenceNode), sequenceNode)
     grid, scalarType = None, None
     for index in range(sequenceNode.GetNumberOfDataNodes()):
         node = sequenceNode.GetNthDataNode(index)
         if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
-            raise InputError(
-                f"Frame {index} of the sequence '{name}' is a {node.GetNodeTagName()}, not an image; choose a sequence "
-                "of images."
-            )
+            reason = _("Frame {index} of the sequence '{name}' is a {kind}, not an image; choose a sequence of images.")
+            raise InputError(reason.format(index=index, name=name, kind=node.GetNodeTagName()))
         if node.GetImageData() is None:
-            raise InputError(f"Frame {index} of the sequence '{name}' holds no image.")
+            reason = _("Frame {index} of the sequence '{name}' holds no image.")
+            raise InputError(reason.format(index=index, name=name))
         frameGrid, frameType = gridOfVolume(node), _pixelType(node)
         grid, scalarType = grid or frameGrid, scalarType or frameType
         if not frameGrid.matches(grid):
-            raise InputError(
-                f"Frame {index} of the sequence '{name}' has another size or position than frame 0; resample the "
-                "frames onto one geometry first."
+            reason = _(
+                "Frame {index} of the sequence '{name}' has another size or position than frame 0; resample the frames "
+                "onto one geometry first."
             )
+            raise InputError(reason.format(index=index, name=name))
         if frameType != scalarType:
-            raise InputError(
-                f"Frame {index} of the sequence '{name}' has pixels of type {frameType}, but frame 0 has {scalarType}; "
-                "cast the frames to one type first."
+            reason = _(
+                "Frame {index} of the sequence '{name}' has pixels of type {type}, but frame 0 has {first}; cast the "
+                "frames to one type first."
             )
+            raise InputError(reason.format(index=index, name=name, type=frameType, first=scalarType))
         yield pixelsOfVolume(node, grid)
 
 
@@ -231,7 +231,8 @@ def addMotion(
 
     _checkUnchanged(motion, sequenceNode)
     if len(cine) != len(motion) or not cine.grid.matches(motion.grid):
-        raise InputError(f"The motion of {len(motion)} frames does not belong to '{cine.name}'; register again.")
+        reason = _("The motion of {count} frames does not belong to '{name}'; register again.")
+        raise InputError(reason.format(count=len(motion), name=cine.name))
     whole = Reporter(progress, cancel)
     drawn = drawnOn(motion.grid, labels, markups)
     derived = derive(motion, cine, drawn.masks, drawn.points, whole.part(0.0, 0.5), cancel)
@@ -314,17 +315,19 @@ def _silently(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[None]:
 def _checkUnchanged(motion: Motion, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
     name = sequenceNode.GetName()
     if not slicer.mrmlScene.IsNodePresent(sequenceNode):
-        raise InputError(f"The sequence '{name}' is no longer in the scene; the result was not added.")
+        reason = _("The sequence '{name}' is no longer in the scene; the result was not added.")
+        raise InputError(reason.format(name=name))
     count = sequenceNode.GetNumberOfDataNodes()
     if count != len(motion):
-        raise InputError(
-            f"The motion of {len(motion)} frames does not belong to '{name}' with {count}; register again."
-        )
+        reason = _("The motion of {frames} frames does not belong to '{name}' with {count}; register again.")
+        raise InputError(reason.format(frames=len(motion), name=name, count=count))
     if not gridOfVolume(sequenceNode.GetNthDataNode(0)).matches(motion.grid):
-        raise InputError(f"The sequence '{name}' was changed after it was read; register it again.")
+        reason = _("The sequence '{name}' was changed after it was read; register it again.")
+        raise InputError(reason.format(name=name))
     for browser in results.browsersOf(sequenceNode):
         if browser.GetRecordingActive():
-            raise InputError(f"'{browser.GetName()}' is recording; stop the recording and try again.")
+            reason = _("'{name}' is recording; stop the recording and try again.")
+            raise InputError(reason.format(name=browser.GetName()))
 
 
 def synchronize(

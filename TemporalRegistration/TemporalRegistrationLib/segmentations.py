@@ -13,6 +13,7 @@ from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 
 from .display import COLORS
+from .i18n import _
 from .transforms import matrixToVtk
 
 _NO_COLOR = (0.5, 0.5, 0.5)
@@ -48,7 +49,8 @@ def segmentsOf(segmentationNode: slicer.vtkMRMLSegmentationNode, grid: Grid) -> 
     segmentation = slicer.vtkSegmentation()
     segmentation.DeepCopy(segmentationNode.GetSegmentation())
     if segmentation.GetNumberOfSegments() == 0:
-        raise InputError(f"The segmentation '{name}' has no segments; draw them on the reference frame.")
+        reason = _("The segmentation '{name}' has no segments; draw them on the reference frame.")
+        raise InputError(reason.format(name=name))
     reference = _orientedImage(grid, np.zeros(grid.shape))
     if not segmentation.ContainsRepresentation(labelmapName):
         geometry = slicer.vtkSegmentationConverter.SerializeImageGeometry(reference)
@@ -73,7 +75,8 @@ def segmentsOf(segmentationNode: slicer.vtkMRMLSegmentationNode, grid: Grid) -> 
             color = COLORS[index % len(COLORS)]
         segments.append(Segment(segmentation.GetNthSegmentID(index), segment.GetName(), color, mask))
     if not any(segment.mask.any() for segment in segments):
-        raise InputError(f"No segment of '{name}' lies on the image; draw them on the reference frame.")
+        reason = _("No segment of '{name}' lies on the image; draw them on the reference frame.")
+        raise InputError(reason.format(name=name))
     return tuple(segments)
 
 

@@ -65,7 +65,9 @@ class SelfTest:
         """Two volumes are registered, and the warped one is nearer to the fixed one."""
         self.delayDisplay("Registering two volumes")
         sequenceNode = scene.addCine(self._cine())
-        volumes = [slicer.mrmlScene.AddNode(sequenceNode.GetNthDataNode(frame)) for frame in (0, 4)]
+        volumes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("fixed", "moving")]
+        for frame, volume in zip((0, 4), volumes, strict=True):
+            volume.CopyContent(sequenceNode.GetNthDataNode(frame))
         nodes = self.logic().registerPair(*volumes, model=None, device="cpu")
         fixed, moving, warped = (slicer.util.arrayFromVolume(node).astype(float) for node in (*volumes, nodes.warped))
         self.assertLess(abs(warped - fixed).mean(), 0.8 * abs(moving - fixed).mean())

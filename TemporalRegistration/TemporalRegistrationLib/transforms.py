@@ -15,6 +15,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid, flip_lps_ras
 
+from .i18n import _
+
 
 def matrixToVtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
     """A 4x4 array as a vtkMatrix4x4."""
@@ -64,7 +66,8 @@ def fieldFromTransformNode(node: slicer.vtkMRMLTransformNode, grid: Grid) -> np.
     """
     transform = slicer.vtkOrientedGridTransform.SafeDownCast(node.GetTransformFromParent())
     if transform is None or transform.GetDisplacementGrid() is None or transform.GetInverseFlag():
-        raise InputError(f"The transform '{node.GetName()}' holds no displacement field on its FromParent side.")
+        reason = _("The transform '{name}' holds no displacement field on its FromParent side.")
+        raise InputError(reason.format(name=node.GetName()))
     transform.Update()
     image = transform.GetDisplacementGrid()
     direction = np.reshape(
@@ -74,7 +77,8 @@ def fieldFromTransformNode(node: slicer.vtkMRMLTransformNode, grid: Grid) -> np.
     matrix[:3, :3] = direction[:3, :3] * image.GetSpacing()
     matrix[:3, 3] = image.GetOrigin()
     if not Grid.from_ras_matrix(image.GetDimensions(), matrix).matches(grid):
-        raise InputError(f"The displacement field of '{node.GetName()}' lies on another grid than the image.")
+        reason = _("The displacement field of '{name}' lies on another grid than the image.")
+        raise InputError(reason.format(name=node.GetName()))
     vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*grid.shape, 3)
     vectors = vectors * transform.GetDisplacementScale() + transform.GetDisplacementShift()
     return np.einsum("cr,...r->c...", np.linalg.pinv(_vectorMatrix(grid)), vectors).astype(np.float32)

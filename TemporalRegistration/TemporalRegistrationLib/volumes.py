@@ -10,6 +10,7 @@ import vtk
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 
+from .i18n import _
 from .transforms import matrixToVtk
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -24,7 +25,7 @@ def gridOfVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> Grid:
     """
     image = volumeNode.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
-        raise InputError(f"The volume '{volumeNode.GetName()}' holds no image.")
+        raise InputError(_("The volume '{name}' holds no image.").format(name=volumeNode.GetName()))
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     return Grid.from_ras_matrix(image.GetDimensions(), slicer.util.arrayFromVTKMatrix(matrix))
@@ -42,15 +43,16 @@ def pixelsOfVolume(volumeNode: slicer.vtkMRMLVolumeNode, grid: Grid) -> np.ndarr
     if components == 1:
         return pixels.reshape(grid.shape).copy()
     if components not in (3, 4):
-        raise InputError(
-            f"The volume '{volumeNode.GetName()}' has {components} numbers a pixel; a grey or colour image is needed."
-        )
+        reason = _("The volume '{name}' has {count} numbers a pixel; a grey or colour image is needed.")
+        raise InputError(reason.format(name=volumeNode.GetName(), count=components))
     return (pixels[..., :3].astype(np.float32) @ np.array(LUMINANCE, dtype=np.float32)).reshape(grid.shape)
 
 
-def isColour(volumeNode: slicer.vtkMRMLVolumeNode) -> bool:
-    """Whether the volume has more than one number a pixel."""
-    return volumeNode.GetImageData().GetNumberOfScalarComponents() > 1
+def colourNotes(volumeNode: slicer.vtkMRMLVolumeNode, name: str) -> tuple[str, ...]:
+    """What to tell the user of the pixels of ``name``: nothing where they are no colours."""
+    if volumeNode.GetImageData().GetNumberOfScalarComponents() == 1:
+        return ()
+    return (_("The colours of '{name}' were turned into luminance.").format(name=name),)
 
 
 def volumeNodeFromArray(

@@ -20,6 +20,7 @@ import qt
 import slicer
 
 from DeepRegLogic import __file__ as _LOGIC_FILE
+from DeepRegLogic.errors import RegistrationError
 
 from . import environment
 from .i18n import _
@@ -84,7 +85,7 @@ class Worker:
 
         Raises
         ------
-        RegistrationError : no Python was found.
+        RegistrationError : no Python was found, or it cannot be started.
         """
         python, variables = environment.interpreter()
         if self._process is not None:
@@ -106,6 +107,8 @@ class Worker:
         self._process, self._interpreter = process, python
         self._group, self._buffer, self._log, self._unusable = None, b"", "", ""
         process.start()
+        if self._process is None:  # some systems tell at once, others later
+            raise RegistrationError(self._notStarted())
 
     def newFolder(self) -> Path:
         """A new folder for the arrays of a request; it goes with the process at the latest."""
@@ -182,10 +185,11 @@ class Worker:
 
     def _onError(self, error) -> None:
         if error == qt.QProcess.FailedToStart:
-            text = _("The Python environment '{path}' could not be started; choose another under Advanced.").format(
-                path=self._interpreter
-            )
-            self._ended(text)
+            self._ended(self._notStarted())
+
+    def _notStarted(self) -> str:
+        text = _("The Python environment '{path}' could not be started; choose another under Advanced.")
+        return text.format(path=self._interpreter)
 
     def _onFinished(self, code: int, status) -> None:
         from DeepRegLogic.worker import ADVICE  # not at the application's start

@@ -136,6 +136,10 @@ class _Application:
     def __getattr__(self, name):
         return getattr(self._core, name)
 
+    @property
+    def defaultScenePath(self) -> str:
+        return self._core.temporaryPath
+
     def processEvents(self, *_) -> None:
         self._qt.processEvents()
 

@@ -99,6 +99,9 @@ class _Semantics:
     def children(self):
         return tuple(QObject.children(self))
 
+    def findChildren(self, kind):
+        return tuple(obj for obj in QObject.findChildren(self, QObject) if isinstance(obj, kind))
+
     def delete(self):
         self.deleteLater()
 

@@ -9,7 +9,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Qt, Signal
-from pythonqt import UiLoader, wrap
+from pythonqt import UiLoader, qt, wrap
 
 
 def _value(kind, name, default, hook=None):
@@ -348,9 +348,13 @@ class qMRMLSequenceBrowserPlayWidget(_BrowserWidget):
         rate.valueChanged.connect(self.setPlaybackRateFps)
         self.__dict__.update(_loop=loop, _rate=rate)
         _row(self, *self._buttons, rate, loop)
+        # these stay when others are set, as in the application
+        self._shortcut("Ctrl+Shift+Down", self.onVcrPlayPause)
+        self._shortcut("Ctrl+Shift+Left", self.onVcrPrevious)
+        self._shortcut("Ctrl+Shift+Right", self.onVcrNext)
 
     def _shortcut(self, keys, slot):
-        shortcut = QtGui.QShortcut(QtGui.QKeySequence(keys), self)
+        shortcut = qt.QShortcut(QtGui.QKeySequence(keys), self)
         shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
         shortcut.activated.connect(slot)
 

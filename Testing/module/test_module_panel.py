@@ -98,6 +98,34 @@ def test_the_reference_slider_shows_its_frame(panel, small):
     assert bridge.browserOf(small).GetSelectedItemNumber() == 4
 
 
+def test_the_open_tab_makes_the_height(panel):
+    tabs, heights = panel.ui.taskTabWidget, []
+    for index in range(tabs.count):
+        tabs.setCurrentIndex(index)
+        slicer.app.processEvents()
+        heights.append(tabs.height)
+    assert heights[1] < heights[0] < heights[2]
+
+
+def test_keys_are_not_those_of_the_toolbar(panel):
+    import qt
+
+    shortcuts = panel.ui.playWidget.findChildren(qt.QShortcut)
+    assert len(shortcuts) == 6
+    assert {s.key.toString() for s in shortcuts if s.enabled} == {"Space", "Left", "Right"}
+
+
+def test_the_views_stay_as_the_user_leaves_them(followed):
+    panel, moving = followed, views.cineProxyOf(followed.review.nodes).GetID()
+    composite().SetBackgroundVolumeID(None)
+    panel.ui.smoothnessSpinBox.value = 0.5
+    panel.exit()
+    panel.enter()
+    assert composite().GetBackgroundVolumeID() is None
+    panel.ui.labelsCheckBox.click()
+    assert composite().GetBackgroundVolumeID() == moving
+
+
 @pytest.fixture
 def followed(panel, small, phantom, spin):
     """A run with labels and points."""
@@ -490,7 +518,8 @@ def test_everything_that_was_used_exists_in_slicer(panel, application, repositor
     facts = json.loads((repository / "Testing/host/slicer-5.10-widgets.json").read_text(encoding="utf-8"))
     assert len(pythonqt.used) > 50
     for cls, name in sorted(pythonqt.used):
-        if cls.endswith("Layout") or name == "isEntered":  # the latter is of the application's own parent widget
+        # Qt's own and not listed; the last is of the application's own parent widget
+        if cls.endswith("Layout") or cls == "QShortcut" or name == "isEntered":
             continue
         known = {*facts[cls]["members"], *facts[cls]["properties"], *facts[cls]["signals"]}
         if cls not in ("QTimer", "QProcess"):

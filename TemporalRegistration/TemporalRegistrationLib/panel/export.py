@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import slicer
 import slicer.util
 
 from ..i18n import _
@@ -14,6 +15,7 @@ class ExportPart:
 
     def __init__(self, ui, nodes: Callable[[], object], export: Callable[[object, str], object]) -> None:
         self._ui, self._nodes, self._export = ui, nodes, export
+        ui.exportDirectoryButton.directory = slicer.app.defaultScenePath
         ui.exportButton.connect("clicked(bool)", self._onExportButton)
 
     def setResults(self, nodes: object | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import qt
 import slicer
 import slicer.util
 
@@ -31,14 +32,24 @@ class InputPart(Part):
     def _show(self, settings) -> None:
         ui, sequenceNode = self._ui, settings.inputSequence
         ui.taskTabWidget.setCurrentIndex(TABS.index(settings.task))
+        self._fitTabs()
         last = max(0, sequenceNode.GetNumberOfDataNodes() - 1) if sequenceNode else 0
         ui.referenceSlider.maximum = last
         ui.referenceSlider.value = min(settings.referenceFrame, last)
         ui.referenceSlider.enabled = not settings.automaticReference and last > 0
 
     def _onTab(self, index: int) -> None:
+        self._fitTabs()
         if self._toStore:
             self._toStore.task = TABS[index]
+
+    def _fitTabs(self) -> None:
+        """Make the tabs as tall as the open one needs, and not as the tallest."""
+        tabs, policy = self._ui.taskTabWidget, qt.QSizePolicy
+        for number in range(tabs.count):
+            isOpen = number == tabs.currentIndex
+            tabs.widget(number).setSizePolicy(policy.Preferred, policy.Preferred if isOpen else policy.Ignored)
+        tabs.maximumHeight = tabs.minimumSizeHint.height()
 
     def _onReferenceFrame(self, value: float) -> None:
         """Store the reference frame, and show it."""

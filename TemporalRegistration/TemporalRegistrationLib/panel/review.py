@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import qt
 import slicer
 
 from .. import generation, layouts, views
@@ -23,6 +24,7 @@ class ReviewPart(Part):
         self.nodes: MotionNodes | PairNodes | GeneratedNodes | None = None
         self._fixed: slicer.vtkMRMLVolumeNode | None = None
         self._available = dict.fromkeys(_SWITCHES, False)
+        self._inViews: tuple | None = None
         choices = {
             ui.motionStyleComboBox: ((_("as a grid"), views.GRID), (_("as arrows"), views.ARROWS)),
             ui.compareComboBox: (
@@ -38,6 +40,10 @@ class ReviewPart(Part):
         ui.opacitySlider.connect("valueChanged(int)", self._onChoice)
         for name in _COLORS:
             getattr(ui, f"{name}CheckBox").connect("toggled(bool)", getattr(self, f"_on{name.capitalize()}"))
+        for shortcut in ui.playWidget.findChildren(qt.QShortcut):
+            # the widget also answers to the keys of the application's own toolbar, and neither would hear them then
+            if "+" in shortcut.key.toString():
+                shortcut.enabled = False
         ui.reviewCollapsibleButton.collapsed = True
 
     def setResults(
@@ -92,6 +98,7 @@ class ReviewPart(Part):
 
     def _show(self, settings) -> None:
         if self.nodes is None:
+            self._inViews = None
             return
         ui, isOn = self._ui, {name: self._isOn(name, settings) for name in _SWITCHES}
         for box, value in ((ui.motionStyleComboBox, settings.motionStyle), (ui.compareComboBox, settings.compare)):
@@ -108,6 +115,11 @@ class ReviewPart(Part):
             compare=settings.compare,
         )
         ui.compareComboBox.enabled = not isinstance(self.nodes, GeneratedNodes)
+        # what the user shows otherwise stays until a switch is used
+        inViews = (self.nodes, self._fixed, shown, settings.sampleShown)
+        if inViews == self._inViews:
+            return
+        self._inViews = inViews
         if isinstance(self.nodes, GeneratedNodes):
             last = len(self.nodes.samples)
             generation.showSample(self.nodes, min(settings.sampleShown, last) - 1, isOn["labels"])

@@ -22,8 +22,9 @@ class RunPart(Part):
         super().__init__(ui, settings)
         self._logic, self._requirements, self._onEnded = logic, requirements, onEnded
         self.job: Job | None = None
-        self._message = environment.advice()
+        self._message = ""
         ui.applyButton.connect("clicked(bool)", self._onApplyButton)
+        ui.pythonPathLineEdit.connect("currentPathChanged(QString)", self._tell)
 
     def abandon(self) -> None:
         """Stop a running registration and do not listen to it any more."""
@@ -45,9 +46,13 @@ class RunPart(Part):
         for widget in (ui.taskTabWidget, ui.methodCollapsibleButton):
             widget.enabled = not running
         ui.progressBar.visible = running
-        ui.statusLabel.text = self._message
+        self._tell()
         if not reason and not running:
             self._logic.warmUp()
+
+    def _tell(self, _path: str = "") -> None:
+        """How the last run ended, or before the first what it takes."""
+        self._ui.statusLabel.text = self._message or environment.advice()
 
     def _onApplyButton(self, _checked: bool = False) -> None:
         """Start the registration, or stop it."""
