@@ -89,8 +89,9 @@ def derive(
     sizes = np.zeros((len(masks), count))
     for number, mask in enumerate(masks):
         reporter(0.8 + 0.15 * number / len(masks), "Carrying the labels along")
-        carried[number] = propagate(motion, (mask > 0).astype(np.uint8), nearest=True)
-        sizes[number] = area_curve(carried[number], motion.grid).get(1, 0.0)
+        drawn = (mask > 0).astype(np.uint8)
+        carried[number] = propagate(motion, drawn, nearest=True)
+        sizes[number] = area_curve(change, drawn, motion.grid).get(1, 0.0)
     reporter(0.95, "Following the points")
     followed = np.zeros((count, len(points), 3))
     if len(points):

@@ -125,12 +125,13 @@ def _rows(samples: Sequence[GeneratedCine]) -> list[dict[str, object]]:
     import numpy as np
 
     from . import flow
-    from .measure import area_curve
+    from .measure import area_curve, jacobian
 
     rows: list[dict[str, object]] = []
     for number, sample in enumerate(samples, start=1):
         grid = sample.motion.grid
-        sizes = area_curve(sample.labels, grid) if sample.labels is not None else {}
+        drawn = np.zeros(grid.shape, np.uint8) if sample.labels is None else sample.labels[0]
+        sizes = area_curve(jacobian(sample.motion), drawn, grid)
         for t, field in enumerate(sample.motion.displacement):
             length = np.linalg.norm(flow.to_mm(field, grid), axis=0)
             row = {"sample": number, "frame": t, "motion_mean_mm": float(length.mean())}

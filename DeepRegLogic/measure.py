@@ -60,13 +60,21 @@ def jacobian(motion: Motion) -> np.ndarray:
         return np.stack([flow.jacobian_determinant(field)[0].numpy() for field in fields])
 
 
-def area_curve(labels: np.ndarray, grid: Grid) -> dict[int, np.ndarray]:
-    """Size over time of the labels ``[T, *spatial]`` on ``grid``: area in mm^2 for a slice, volume in ml for a stack.
+def area_curve(change: np.ndarray, labels: np.ndarray, grid: Grid) -> dict[int, np.ndarray]:
+    """Size over time of the labels ``[*spatial]`` of the reference: area in mm^2 for a slice, volume in ml for a stack.
 
-    Returns label -> ``[T]``, for every label but 0.
+    It is the integral over the label of ``change`` ``[T, *spatial]``, the Jacobian determinant (``jacobian``), so that
+    walls that move by less than a voxel change the size, too. Returns label -> ``[T]``, for every label but 0.
+
+    Raises
+    ------
+    InputError : labels of another size than the grid.
     """
-    if labels.shape[1:] != grid.shape:
-        raise InputError(f"Labels of shape {labels.shape} are not on a grid of {grid.shape} voxels.")
+    if not labels.shape == grid.shape == change.shape[1:]:
+        raise InputError(
+            f"The label map has shape {labels.shape}, but the reference frame has {grid.shape}; "
+            "draw it on the reference frame, or resample it to that frame's geometry."
+        )
     voxel = float(np.prod(grid.array_spacing)) / (1.0 if grid.ndim == 2 else 1000.0)
     values = [int(v) for v in np.unique(labels) if v != 0]
-    return {v: np.array([np.count_nonzero(frame == v) for frame in labels]) * voxel for v in values}
+    return {v: change[:, labels == v].sum(axis=1, dtype=float) * voxel for v in values}

@@ -78,9 +78,9 @@ class TemporalRegistration(ScriptedLoadableModule):
             "directions, motion-compensated and propagated images, and a measure of the quality of every frame."
         )
         self.parent.acknowledgementText = _(
-            "The temporal model is TLRN (Wu et al., MICCAI 2024), the pairwise model is of "
-            "the VoxelMorph kind (Balakrishnan et al., IEEE Transactions on Medical Imaging 2019), built with PyTorch "
-            "and MONAI."
+            "The temporal model is TLRN (Wu et al., MICCAI 2024), the one with uncertainty and new cines DragNet "
+            "(Zakeri et al., Medical Image Analysis 2023), the pairwise one of the VoxelMorph kind (Balakrishnan et "
+            "al., IEEE Transactions on Medical Imaging 2019), built with PyTorch and MONAI."
         )
         slicer.app.connect("startupCompleted()", self._onStartupCompleted)
 

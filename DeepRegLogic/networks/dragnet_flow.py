@@ -12,6 +12,7 @@ from .dragnet import DragNet
 from .probabilistic import ConvLSTM, Gaussian, MotionGaussian, MotionHead, State
 
 _SQUARINGS = 6
+_CELL = 8
 
 
 def _convolution(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
@@ -120,6 +121,8 @@ class DragNetFlow(DragNet):
         self.quarter_motion = _convolution(width + 2 * fine, 2 * fine)
         self.half_motion = nn.Sequential(_convolution(3 * fine, 2 * fine), _convolution(2 * fine, 2 * fine))
         self.head = MotionHead(2 * fine)
+        self.beat_features = nn.Sequential(nn.Linear(2 * width + 4, width), nn.LeakyReLU(SLOPE))
+        self.beat_noise = nn.Linear(width, 2 * self.shared)
         if self.recurrent:
             self.prior_latent = SpatialLatent(memory + width, width, self.local, self.shared)
             self.memory = ConvLSTM(2 * width + 4, (memory, memory))
@@ -138,6 +141,7 @@ class DragNetFlow(DragNet):
                 for last in (module.local, module.shared):
                     last.weight.data.mul_(0.3)
                     nn.init.constant_(last.bias[len(last.bias) // 2 :], -8.0)
+        nn.init.normal_(self.beat_noise.weight, std=0.03)
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         rows, columns = (-n % self.multiple for n in images.shape[2:])
@@ -176,11 +180,34 @@ class DragNetFlow(DragNet):
     ) -> State:
         if not self.recurrent:
             return []
-        if phase is None:
-            clock = frame.new_zeros(len(frame), 4)
-        else:
-            # a phase that is not a number is unknown
-            angle = 2 * torch.pi * phase
-            clock = torch.cat([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0).to(frame.dtype)
+        clock = frame.new_zeros(len(frame), 4) if phase is None else _clock(phase).to(frame.dtype)
         clock = clock[:, :, None, None].expand(-1, -1, *frame.shape[2:])
         return self.memory(torch.cat([latents.to(frame.dtype), frame, clock], dim=1), state)
+
+    def beat(self, latent: torch.Tensor, phase: torch.Tensor, size: tuple[int, int]) -> Gaussian:
+        """The noise of a whole beat as its frames tell it: what the shared part of a ``SteadyDraw`` would have been.
+
+        In training it stands for that noise, so that the network learns which draw makes which heart.
+
+        Parameters
+        ----------
+        latent : ``[N, T, d]`` of the posterior, for images of ``size``.
+        phase : ``[N, T + 1]``, as for ``posterior``.
+
+        Returns
+        -------
+        ``[N, shared]``.
+        """
+        cells = tuple(-(-n // self.multiple) * self.multiple // _CELL for n in size)
+        features = self.latent_features(latent.flatten(0, 1), cells).float()
+        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1).unflatten(0, latent.shape[:2])
+        pairs = torch.stack([phase[:, :1].expand(-1, latent.shape[1]), phase[:, 1:]], dim=-1)
+        clock = _clock(pairs.flatten(0, 1)).unflatten(0, latent.shape[:2])
+        mean, log_variance = self.beat_noise(self.beat_features(torch.cat([pooled, clock], dim=2)).mean(1)).chunk(2, 1)
+        return Gaussian(mean.float(), log_variance.float())
+
+
+def _clock(phase: torch.Tensor) -> torch.Tensor:
+    """Phases ``[N, 2]`` as points of a circle ``[N, 4]``; what is not a number is unknown, and 0."""
+    angle = 2 * torch.pi * phase
+    return torch.cat([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0)

@@ -29,16 +29,22 @@ class Gaussian:
 
 
 class SteadyDraw:
-    """Draws from normal distributions in a row that all have the same noise: what is strong once is strong always."""
+    """Draws from normal distributions in a row that all have the same noise: what is strong once is strong always.
 
-    def __init__(self, generator: torch.Generator | None = None) -> None:
+    ``last`` ``[N, n]`` is the noise of the last n numbers where it is known; the rest is drawn.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None, last: torch.Tensor | None = None) -> None:
         self.generator = generator
+        self.last = last
         self.noise: torch.Tensor | None = None
 
     def __call__(self, distribution: Gaussian) -> torch.Tensor:
         mean = distribution.mean
         if self.noise is None:
             self.noise = torch.randn(mean.shape, generator=self.generator, device=mean.device, dtype=mean.dtype)
+            if self.last is not None:
+                self.noise = torch.cat([self.noise[:, : -self.last.shape[1]], self.last], dim=1)
         return mean + (0.5 * distribution.log_variance).exp() * self.noise
 
 

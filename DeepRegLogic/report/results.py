@@ -54,13 +54,14 @@ class Results:
             raise InputError(f"The motion of '{motion.name}' does not belong to the cine '{cine.name}'.")
         names = {int(n): f"label {n}" for n in np.unique(labels) if n} if labels is not None else {}
         carried = transport.propagate(motion, labels, nearest=True) if labels is not None else None
+        change = measure.jacobian(motion)
         return cls(
             cine,
             motion,
             compensated=transport.compensate(motion, cine.frames),
-            jacobian=np.asarray(measure.jacobian(motion)),
+            jacobian=change,
             labels=carried,
-            sizes=measure.area_curve(carried, motion.grid) if carried is not None else {},
+            sizes=measure.area_curve(change, labels, motion.grid) if labels is not None else {},
             label_names={**names, **{n: v for n, v in (label_names or {}).items() if n in names}},
             deviation=deviations(motion.covariance)[:, 0] if motion.covariance is not None else None,
         )

@@ -27,7 +27,8 @@ class DataConfiguration:
     spacing : mm a pixel; cines of a folder are resampled to it.
     size : rows and columns of a training image; larger cines are cropped at random, smaller ones padded at the border.
     frames : smallest and largest number of moving frames of a training item.
-    random_reference : whether any frame may be the reference, the others following it cyclically; else the first is.
+    random_reference : share of the items, 0 to 1, whose reference is any frame of a cyclic cine, the others following
+        it; that of the rest is the first.
     """
 
     source: str = "phantoms"
@@ -38,7 +39,7 @@ class DataConfiguration:
     spacing: float = 1.8
     size: tuple[int, int] = (128, 128)
     frames: tuple[int, int] = (5, 15)
-    random_reference: bool = True
+    random_reference: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class LossConfiguration:
     motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
     likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
         networks with a velocity).
-    foresight : of the energy score in pixels of the motions that are made from the reference alone (probabilistic
+    foresight : of the distance in pixels of the motions that are made from the reference and a noise (probabilistic
         networks with a velocity).
     """
 
@@ -154,6 +155,8 @@ class Configuration:
                 raise InputError(f"'{key}' is too small; 1 or more is needed, and ranges go from small to large.")
         if not (self.data.spacing > 0 and self.optimiser.rate > 0):
             raise InputError("'data.spacing' and 'optimiser.rate' must be positive.")
+        if not 0 <= self.data.random_reference <= 1:
+            raise InputError("'data.random_reference' is a share, from 0 to 1.")
         if self.data.source == "folder" and not self.data.folder:
             raise InputError("'data.folder' is needed for the source \"folder\".")
         if self.data.source != "folder" and (not self.data.kinds or self.data.pool < 1):

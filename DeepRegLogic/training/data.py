@@ -147,10 +147,11 @@ class TrainingBatches(IterableDataset):
         most = min(len(self.pool[n]["frames"]) for n in chosen) - 1
         moving = min(int(torch.randint(low, high + 1, (), generator=generator)), most)
         draws = torch.rand(len(chosen), 4, generator=generator).tolist()
+        chances = torch.rand(len(chosen), generator=generator).tolist()
         items = []
-        for n, (start, place, *corner) in zip(chosen, draws, strict=True):
+        for n, (start, place, *corner), chance in zip(chosen, draws, chances, strict=True):
             count = len(self.pool[n]["frames"])
-            reference = int(start * count) if data.random_reference else 0
+            reference = int(start * count) if chance < data.random_reference else 0
             order = frame_order(count, moving, reference, place if data.random_reference else 0.0)
             items.append(take(self.pool[n], order, data.size, tuple(corner)))
         generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + number)

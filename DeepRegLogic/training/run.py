@@ -135,6 +135,14 @@ def _begin_with(network: torch.nn.Module, configuration: Configuration) -> None:
     network.load_state_dict(start.network.state_dict())
 
 
+def _history(start: str) -> dict[str, object] | None:
+    """How the model was made that training started with."""
+    if not start:
+        return None
+    card = zoo.load_model(start).card
+    return {"name": card.name, "sha256": card.sha256, "training": dict(card.training)}
+
+
 def _task_of(network: torch.nn.Module) -> type[RegistrationTask]:
     if isinstance(network, DragNet):
         return ProbabilisticTask
@@ -170,7 +178,8 @@ def _export(
             "kinds": list(source.kinds),
             "subjects": len(data.training),
             "seed": configuration.seed,
-            "start": configuration.start,
+            "size": list(source.size),
+            "start": _history(configuration.start),
             "steps": steps,
             "batch": configuration.optimiser.batch * trainer.world_size,
             "version": __version__,

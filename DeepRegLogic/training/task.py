@@ -56,7 +56,7 @@ class RegistrationTask(lightning.LightningModule):
         }
         if loss.time:
             cycle = torch.cat([torch.zeros_like(velocities[:, :1]), velocities], dim=1)
-            bending = losses.temporal_bending(cycle, cyclic=self.configuration.data.random_reference)
+            bending = losses.temporal_bending(cycle, cyclic=self.configuration.data.random_reference > 0)
             terms["time"] = loss.time * bending
         if loss.end_point and "displacement" in batch:
             onto_reference = displacement[: len(flat)]

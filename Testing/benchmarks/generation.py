@@ -19,7 +19,7 @@ from monai.metrics.regression import compute_ssim_and_cs
 
 from DeepRegLogic import Cine
 from DeepRegLogic.generate import GeneratedCine, generate_cine
-from DeepRegLogic.measure import jacobian
+from DeepRegLogic.measure import area_curve, jacobian
 from DeepRegLogic.synthetic import Phantom, cine_phantom
 
 FIRST_SEED, POPULATION_SEED = 2_600_000, 3_000_000
@@ -27,9 +27,15 @@ CHAMBERS = {"short-axis": {1: "LV"}, "four-chamber": {1: "LV", 4: "LA", 5: "RA"}
 
 
 def ratios(labels: np.ndarray, label: int) -> np.ndarray:
-    """Area over time of a label ``[T, H, W]``, as a fraction of the first."""
+    """Area over time of a label as it was drawn ``[T, H, W]``, as a fraction of the first."""
     areas = (labels == label).sum((1, 2))
     return areas / max(areas[0], 1)
+
+
+def carried(sample: GeneratedCine, label: int) -> np.ndarray:
+    """Area over time of a label that a sample carries along, as a fraction of the first."""
+    areas = area_curve(jacobian(sample.motion), sample.labels[0] == label, sample.motion.grid)[1]
+    return areas / areas[0]
 
 
 def population(view: str, count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -61,7 +67,7 @@ def measure_subject(
         if (phantom.labels[0] == label).sum() <= 50:
             continue
         low, high = bands[name]
-        curves = np.stack([ratios(s.labels, label) for s in samples])
+        curves = np.stack([carried(s, label) for s in samples])
         inside.append(((curves >= low - 1e-9) & (curves <= high + 1e-9))[:, 1:].mean())
         least.append(curves.min(1).mean())
         spread.append(curves.min(1).std())
@@ -101,7 +107,7 @@ def draw(phantom: Phantom, samples: tuple[GeneratedCine, ...], bands: dict, view
     for ax, (label, name) in zip(axes, CHAMBERS[view].items(), strict=True):
         ax.fill_between(range(count), *bands[name], color="0.85", label="population, 5 to 95 %")
         for s in samples:
-            ax.plot(ratios(s.labels, label), color="tab:blue", linewidth=0.7, alpha=0.6)
+            ax.plot(carried(s, label), color="tab:blue", linewidth=0.7, alpha=0.6)
         ax.plot(ratios(phantom.labels, label), color="tab:red", label="true")
         ax.set(title=f"{name} area / end-diastole", xlabel="frame")
         ax.legend(fontsize=7)

@@ -165,6 +165,28 @@ def main(folder: Path) -> None:
     spin(lambda: panel.run.job is None)
     grab("pair")
     beside(folder / "panel.png", *(folder / f"panel-{name}.png" for name in ("running", "results", "pair")))
+    ui.taskTabWidget.setCurrentIndex(0)
+    ui.modelComboBox.setCurrentIndex(ui.modelComboBox.findData("dragnet-cardiac"))
+    ui.applyButton.click()
+    spin(lambda: panel.run.job is None)
+    panel.review.nodes.browser.SetSelectedItemNumber(8)
+    shown = {}
+    for name, switch in (("uncertainty", ui.uncertaintyCheckBox), ("entropy", ui.entropyCheckBox)):
+        switch.click()
+        shown[name] = view.image()
+        grab(name)
+        switch.click()
+    ui.taskTabWidget.setCurrentIndex(2)
+    ui.generateLabelsSelector.setCurrentNode(drawn)
+    ui.applyButton.click()
+    spin(lambda: panel.run.job is None)
+    panel.review.nodes.browser.SetSelectedItemNumber(8)
+    for number in (1, 2, 3):
+        ui.sampleSlider.value = number
+        shown[f"sample {number}"] = view.image()
+    grab("generate")
+    save(folder / "uncertainty.png", *(shown[name] for name in ("uncertainty", "entropy")))
+    save(folder / "samples.png", *(shown[f"sample {number}"] for number in (1, 2, 3)))
     panel.cleanup()
 
 

@@ -1,11 +1,13 @@
 """The networks of DragNet and the terms of its objective."""
 
+import math
+
 import pytest
 import torch
 
 from DeepRegLogic import losses
 from DeepRegLogic.networks import DragNet, DragNetFlow
-from DeepRegLogic.networks.probabilistic import Gaussian, MotionGaussian
+from DeepRegLogic.networks.probabilistic import Gaussian, MotionGaussian, SteadyDraw
 
 
 def images(batch=1, frames=3, size=(128, 128), seed=0):
@@ -143,3 +145,27 @@ def test_likelihood_is_that_of_the_normal_distribution():
     normal = torch.distributions.MultivariateNormal(torch.zeros(2), covariance)
     constant = torch.log(torch.tensor(2 * torch.pi))
     assert float(value) == pytest.approx(float(-normal.log_prob(residual) - constant), abs=1e-5)
+
+
+def test_one_noise_drives_every_draw_and_its_end_may_be_known():
+    known = torch.tensor([[1.0, -2.0]])
+    draw = SteadyDraw(torch.Generator().manual_seed(0), last=known)
+    first = draw(Gaussian(torch.zeros(1, 5), torch.zeros(1, 5)))
+    again = draw(Gaussian(torch.ones(1, 5), torch.full((1, 5), 2 * math.log(3.0))))
+    torch.testing.assert_close(first[:, 3:], known)
+    torch.testing.assert_close(again, 1 + 3 * first)
+    assert first[:, :3].abs().min() > 0
+
+
+@torch.inference_mode()
+def test_the_noise_of_a_beat_is_read_off_its_frames():
+    torch.manual_seed(0)
+    network = DragNetFlow().eval()
+    images = torch.rand(2, 4, 1, 40, 56)
+    phase = torch.tensor([[0.0, 0.2, 0.5, 0.8], [0.1, torch.nan, torch.nan, torch.nan]])
+    latent = network.posterior(images[:, 0], images[:, 1:], phase).latent.mean
+    noise = network.beat(latent, phase, (40, 56))
+    assert noise.mean.shape == noise.log_variance.shape == (2, network.shared)
+    assert noise.mean.isfinite().all()
+    assert not torch.allclose(noise.mean[0], noise.mean[1])
+    assert not torch.allclose(noise.mean, network.beat(latent.flip(0), phase, (40, 56)).mean)

@@ -108,6 +108,16 @@ def test_a_batch_has_a_number_and_comes_back() -> None:
     assert not torch.equal(first.batch(2)["reference"], first.batch(3)["reference"])
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0)])
+def test_a_share_of_the_items_starts_anywhere(share: float, expected: float) -> None:
+    config = configuration()
+    config = replace(config, data=replace(config.data, random_reference=share))
+    batches = TrainingBatches([moving_blob()], config, torch.device("cpu"), 7, 0)
+    phases = torch.cat([batches.batch(number)["phase"][:, 0] for number in range(150)])
+    count = len(moving_blob()["frames"])
+    assert float((phases > 0).float().mean()) == pytest.approx(expected * (1 - 1 / count), abs=0.1)
+
+
 @pytest.mark.parametrize("shape", [(40, 90), (64, 64), (30, 31), (100, 65)])
 def test_a_cine_of_another_size_is_cropped_or_padded(shape: tuple[int, int]) -> None:
     frames = torch.arange(3 * shape[0] * shape[1]).remainder(256).to(torch.uint8).view(3, *shape)

@@ -61,6 +61,7 @@ def test_the_objective_has_every_term(batch):
         "end_point",
         "likelihood",
         "foresight",
+        "beat",
         "latent",
         "motion",
     }
