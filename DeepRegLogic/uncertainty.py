@@ -23,8 +23,7 @@ from .networks import ProbabilisticVoxelMorph
 LEAST_ENTROPY = -20.0
 """What stands for minus infinity where an entropy is written or shown."""
 
-_LOCAL_MM = 5.4
-_EDGE_MM = 1.3
+_CHANGE_MM, _STRUCTURE_MM, _EDGE_MM = 3.0, 5.4, 1.3
 
 
 def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
@@ -192,10 +191,10 @@ def of_change(before: torch.Tensor, after: torch.Tensor, grid: Grid) -> torch.Te
 
     Where a refinement had to change much, two estimates disagree: that is no covariance by itself, but it grows with
     the error that is left, and a ``Calibration`` has the factor. ``before`` and ``after`` are
-    ``[N, ndim, *spatial]`` in voxels; "local" is a Gaussian of 5.4 mm (three pixels of the cardiac models).
+    ``[N, ndim, *spatial]`` in voxels; "local" is a Gaussian of 3 mm.
     """
     change = after - before
-    sigma = tuple(_LOCAL_MM / s for s in grid.array_spacing)
+    sigma = tuple(_CHANGE_MM / s for s in grid.array_spacing)
     return to_mm2(_unpack(flow.smooth(_pack(change.unsqueeze(1) * change.unsqueeze(2)), sigma)), grid)
 
 
@@ -203,12 +202,12 @@ def structure(image: torch.Tensor, grid: Grid) -> torch.Tensor:
     """Local second moments per mm^2 ``[N, ndim, ndim, *spatial]`` of the gradient of images ``[N, 1, *spatial]``.
 
     The structure tensor: to first order, what an image says of a displacement has this information, across its edges
-    and not along them, up to a factor that a ``Calibration`` has. "Local" is as in ``of_change``.
+    and not along them, up to a factor that a ``Calibration`` has. "Local" is a Gaussian of 5.4 mm.
     """
     spacing = torch.tensor(grid.array_spacing).to(image)
     smooth = flow.smooth(image, tuple(_EDGE_MM / s for s in grid.array_spacing))
     gradient = _gradient(smooth)[:, 0] / spacing.view(1, -1, *[1] * grid.ndim)
-    sigma = tuple(_LOCAL_MM / s for s in grid.array_spacing)
+    sigma = tuple(_STRUCTURE_MM / s for s in grid.array_spacing)
     return _unpack(flow.smooth(_pack(gradient.unsqueeze(1) * gradient.unsqueeze(2)), sigma))
 
 

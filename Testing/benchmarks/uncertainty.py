@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import real_cines
+import SimpleITK as sitk
 import torch
 from scipy.stats import ttest_rel
 
@@ -135,12 +136,22 @@ def phantom_cases(model: str, refine: bool, seeds: range) -> Iterator[Case]:
 
 
 def real_cases(model: str, refine: bool, data: Path) -> Iterator[Case]:
+    """The blood is the bright part of the drawn ventricle: its contour goes around the papillary muscles."""
     for cine, diastole, systole, *masks in real_cines.cines(data):
         for phase, reference, frame, mask in (("ED", diastole, systole, masks[0]), ("ES", systole, diastole, masks[1])):
-            yield phase, partial(register_cine, cine, model, reference, refine=refine), frame, mask
+            register = partial(register_cine, cine, model, reference, refine=refine)
+            yield phase, register, frame, _blood(cine.frames[reference], mask)
     for diastole, systole, *masks in real_cines.pairs(data):
         for phase, images, mask in (("ED", (diastole, systole), masks[0]), ("ES", (systole, diastole), masks[1])):
-            yield phase, partial(register_pair, *images, model, refine=refine), 1, mask
+            register = partial(register_pair, *images, model, refine=refine)
+            yield phase, register, 1, _blood(images[0].frames[0], mask)
+
+
+def _blood(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What of the mask is brighter than Otsu's threshold of the image in it and its surroundings."""
+    around = sitk.BinaryDilate(sitk.GetImageFromArray(mask.astype(np.uint8)), (4, 4))
+    found = sitk.OtsuThreshold(sitk.GetImageFromArray(image.astype(np.float32)), around, 0, 1, 128, True, 1)
+    return mask & (sitk.GetArrayFromImage(found) == 1)
 
 
 def entropies(cases: Iterator[Case]) -> dict[str, dict[str, float]]:
