@@ -130,8 +130,7 @@ def _rows(samples: Sequence[GeneratedCine]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for number, sample in enumerate(samples, start=1):
         grid = sample.motion.grid
-        drawn = np.zeros(grid.shape, np.uint8) if sample.labels is None else sample.labels[0]
-        sizes = area_curve(jacobian(sample.motion), drawn, grid)
+        sizes = {} if sample.labels is None else area_curve(jacobian(sample.motion), sample.labels[0], grid)
         for t, field in enumerate(sample.motion.displacement):
             length = np.linalg.norm(flow.to_mm(field, grid), axis=0)
             row = {"sample": number, "frame": t, "motion_mean_mm": float(length.mean())}

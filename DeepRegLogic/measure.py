@@ -7,7 +7,6 @@ import torch
 
 from . import flow, transport
 from .cine import Cine, FrameQuality, Motion
-from .errors import InputError
 from .grid import Grid
 
 
@@ -70,11 +69,8 @@ def area_curve(change: np.ndarray, labels: np.ndarray, grid: Grid) -> dict[int, 
     ------
     InputError : labels of another size than the grid.
     """
-    if not labels.shape == grid.shape == change.shape[1:]:
-        raise InputError(
-            f"The label map has shape {labels.shape}, but the reference frame has {grid.shape}; "
-            "draw it on the reference frame, or resample it to that frame's geometry."
-        )
+    for image in (labels, change[0]):
+        transport.require_shape(image, grid)
     voxel = float(np.prod(grid.array_spacing)) / (1.0 if grid.ndim == 2 else 1000.0)
     values = [int(v) for v in np.unique(labels) if v != 0]
     return {v: change[:, labels == v].sum(axis=1, dtype=float) * voxel for v in values}

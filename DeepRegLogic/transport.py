@@ -8,6 +8,7 @@ import torch
 from . import flow
 from .cine import Motion
 from .errors import InputError
+from .grid import Grid
 
 
 def _warp_frames(images: np.ndarray, fields: np.ndarray, nearest: bool) -> np.ndarray:
@@ -21,6 +22,15 @@ def _warp_frames(images: np.ndarray, fields: np.ndarray, nearest: bool) -> np.nd
             warped = flow.warp(torch.from_numpy(source)[None, None], torch.from_numpy(np.array(field))[None], mode)
             out[t] = warped[0, 0].numpy()
     return out
+
+
+def require_shape(image: np.ndarray, grid: Grid) -> None:
+    """Raise InputError where an image or label map is of another size than the reference frame's grid."""
+    if image.shape != grid.shape:
+        raise InputError(
+            f"The image or label map has shape {image.shape}, but the reference frame has {grid.shape}; "
+            "draw it on the reference frame, or resample it to that frame's geometry."
+        )
 
 
 def compensate(motion: Motion, frames: np.ndarray, nearest: bool = False) -> np.ndarray:
@@ -38,11 +48,7 @@ def propagate(motion: Motion, image: np.ndarray, nearest: bool = False) -> np.nd
 
     ``image(x + inverse_t(x))``; float32, or the image's own type with ``nearest`` (labels).
     """
-    if image.shape != motion.grid.shape:
-        raise InputError(
-            f"The image or label map has shape {image.shape}, but the reference frame has {motion.grid.shape}; "
-            "draw it on the reference frame, or resample it to that frame's geometry."
-        )
+    require_shape(image, motion.grid)
     return _warp_frames(image[None], motion.inverse, nearest)
 
 

@@ -193,9 +193,7 @@ def of_change(before: torch.Tensor, after: torch.Tensor, grid: Grid) -> torch.Te
     the error that is left, and a ``Calibration`` has the factor. ``before`` and ``after`` are
     ``[N, ndim, *spatial]`` in voxels; "local" is a Gaussian of 3 mm.
     """
-    change = after - before
-    sigma = tuple(_CHANGE_MM / s for s in grid.array_spacing)
-    return to_mm2(_unpack(flow.smooth(_pack(change.unsqueeze(1) * change.unsqueeze(2)), sigma)), grid)
+    return to_mm2(_moments(after - before, _CHANGE_MM, grid), grid)
 
 
 def structure(image: torch.Tensor, grid: Grid) -> torch.Tensor:
@@ -207,8 +205,13 @@ def structure(image: torch.Tensor, grid: Grid) -> torch.Tensor:
     spacing = torch.tensor(grid.array_spacing).to(image)
     smooth = flow.smooth(image, tuple(_EDGE_MM / s for s in grid.array_spacing))
     gradient = _gradient(smooth)[:, 0] / spacing.view(1, -1, *[1] * grid.ndim)
-    sigma = tuple(_STRUCTURE_MM / s for s in grid.array_spacing)
-    return _unpack(flow.smooth(_pack(gradient.unsqueeze(1) * gradient.unsqueeze(2)), sigma))
+    return _moments(gradient, _STRUCTURE_MM, grid)
+
+
+def _moments(vectors: torch.Tensor, sigma_mm: float, grid: Grid) -> torch.Tensor:
+    """Gaussian means of the outer products of ``[N, ndim, *spatial]`` with themselves."""
+    sigma = tuple(sigma_mm / s for s in grid.array_spacing)
+    return _unpack(flow.smooth(_pack(vectors.unsqueeze(1) * vectors.unsqueeze(2)), sigma))
 
 
 def resize(covariance: torch.Tensor, shape: Iterable[int]) -> torch.Tensor:

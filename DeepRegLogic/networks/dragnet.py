@@ -157,12 +157,9 @@ class DragNet(nn.Module):
             source = max(t - 1, 0) if self.mode == "consecutive" else 0
             return self.evidence(fitted[:, t], fitted[:, source], features[-1][:, t])
 
-        def clock(t: int) -> torch.Tensor | None:
-            return None if phase is None else phase[:, [0, t]]
-
         moving = [part[:, 0] for part in features]
         back = images.new_zeros(len(images), 2, *size)
-        state = self.begin(moving[-1], evidence(0), clock(1))
+        state = self.begin(moving[-1], evidence(0), _phases(phase, 1))
         like = self.infer(state, evidence(0)).mean
         for t in range(1, n_frames):
             z = self.infer(state, evidence(t)).mean if t < count else draw(self.prior(state, like, moving[-1]))
@@ -175,7 +172,7 @@ class DragNet(nn.Module):
                     made = [part[:, t] for part in features]
                 else:
                     made = self.encode(self.fit(flow.warp(images[:, 0], back)))
-                state = self.remember(state, latents, made[-1], clock(t + 1))
+                state = self.remember(state, latents, made[-1], _phases(phase, t + 1))
                 if self.mode == "consecutive":
                     moving = made
 
@@ -200,7 +197,7 @@ class DragNet(nn.Module):
             images[:, targets].flatten(0, 1), images[:, sources].flatten(0, 1), features[:, targets].flatten(0, 1)
         )
         evidence = evidence.unflatten(0, (len(images), -1))
-        state = self.begin(features[:, 0], evidence[:, 0], None if phase is None else phase[:, [0, order[0]]])
+        state = self.begin(features[:, 0], evidence[:, 0], _phases(phase, order[0]))
         steps = []
         for step, target in enumerate(order):
             latent = self.infer(state, evidence[:, step + 1])
@@ -208,8 +205,7 @@ class DragNet(nn.Module):
             latents = self.latent_features(z, self.cells(features))
             steps.append((latent, self.prior(state, latent.mean, features[:, sources[step + 1]]), latents))
             if step + 1 < len(order):
-                following = None if phase is None else phase[:, [0, order[step + 1]]]
-                state = self.remember(state, latents, features[:, target], following)
+                state = self.remember(state, latents, features[:, target], _phases(phase, order[step + 1]))
         return steps
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
@@ -263,3 +259,8 @@ class DragNet(nn.Module):
     ) -> State:
         """The memory after a frame (eq. 9, which also lists the motion; it is a function of what goes in here)."""
         return self.memory(torch.cat([latents, frame], dim=1), state) if self.recurrent else []
+
+
+def _phases(phase: torch.Tensor | None, t: int) -> torch.Tensor | None:
+    """Those of the first frame and of frame ``t``: ``[N, 2]``."""
+    return None if phase is None else phase[:, [0, t]]

@@ -10,7 +10,6 @@ package slicer-core is installed. The exit code is 0 only when everything was wr
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,10 +52,4 @@ def _save_scene(path: Path, frame: Cine, samples: Sequence[GeneratedCine], label
 
 
 if __name__ == "__main__":
-    exit_code = 1
-    try:
-        exit_code = main()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        register.leave(exit_code)
+    register.run_program(main)

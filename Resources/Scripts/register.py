@@ -81,8 +81,18 @@ def write_scene(path: Path) -> None:
         raise OutputError(f"The scene could not be written to '{path.parent}'; free some space or name another folder.")
 
 
-def leave(code: int) -> None:
-    """End the program with an exit code; Slicer would wait for a user otherwise."""
+def run_program(main: Callable[[], int]) -> None:
+    """Run ``main`` and end the program with its exit code, whatever happens; Slicer would wait for a user otherwise."""
+    exit_code = 1
+    try:
+        exit_code = main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(exit_code)
+
+
+def _leave(code: int) -> None:
     sys.stdout.flush()
     app = getattr(sys.modules.get("slicer"), "app", None)
     if hasattr(app, "commandOptions"):  # the application itself, not a stand-in on slicer-core
@@ -92,10 +102,4 @@ def leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    exit_code = 1
-    try:
-        exit_code = main()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        leave(exit_code)
+    run_program(main)

@@ -196,15 +196,8 @@ def generatedSteps(samples: Sequence[Sample], inputNode: slicer.vtkMRMLNode, dra
             results.groupInFolder(_("{name} samples").format(name=name), source, list(proxies.values()))
         shown = {f"{role}.proxy": node for role, node in proxies.items()}
         results.handOver(inputNode, old, {_BROWSER: browser, **built, **shown}, kind=results.SAMPLE)
-    removing = results.removeSteps(old)
-    try:
-        while True:
-            yield 1.0, _("Removing the former results")
-            next(removing)
-    except StopIteration:
-        return generatedNodesOf(inputNode)
-    finally:
-        removing.close()
+    yield from results.removeSteps(old)
+    return generatedNodesOf(inputNode)
 
 
 def _emptySequences(title: str, withLabels: bool) -> dict[str, slicer.vtkMRMLSequenceNode]:

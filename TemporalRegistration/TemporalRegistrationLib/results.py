@@ -11,6 +11,9 @@ from contextlib import contextmanager
 
 import slicer
 
+from .i18n import _
+from .steps import Steps
+
 INPUT = "TemporalRegistration.Input"
 PARTNER = "TemporalRegistration.Partner"
 RESULT = "TemporalRegistration.Result."
@@ -184,8 +187,8 @@ def handOver(
     linkResults(inputNode, new, partner, kind)
 
 
-def removeSteps(nodes: dict[str, slicer.vtkMRMLNode]) -> Iterator[None]:
-    """Remove the nodes and their folders, one a step; all at once where nobody asks for the next step.
+def removeSteps(nodes: dict[str, slicer.vtkMRMLNode]) -> Steps[None]:
+    """Remove the nodes and their folders, one a step of fraction 1; all at once where nobody asks for the next step.
 
     They leave ``nodes``, too: their memory is given back bit by bit.
     """
@@ -194,8 +197,8 @@ def removeSteps(nodes: dict[str, slicer.vtkMRMLNode]) -> Iterator[None]:
     folders = _foldersOf(nodes.values())
     try:
         while left:
+            yield 1.0, _("Removing the former results")
             removeNode(nodes.pop(left.pop()))
-            yield
     finally:
         with batch():
             while left:

@@ -275,15 +275,8 @@ def motionSteps(
             )
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
         results.handOver(sequenceNode, old, {**built, **shown, **tables, **colors, **plots})
-    removing = results.removeSteps(old)
-    try:
-        while True:
-            yield 1.0, _("Removing the former results")
-            next(removing)
-    except StopIteration:
-        return motionNodesOf(sequenceNode)
-    finally:
-        removing.close()
+    yield from results.removeSteps(old)
+    return motionNodesOf(sequenceNode)
 
 
 def motionNodesOf(sequenceNode: slicer.vtkMRMLSequenceNode | None) -> MotionNodes | None:

@@ -115,3 +115,16 @@ def test_only_unions_with_none_and_numbers_with_a_range(module):
     for name, kind in cls._kinds.items():
         assert not typing.get_args(kind) or type(None) in typing.get_args(kind), name
         assert kind is not float or cls._notes[name] or name == "opacity", name
+
+
+def test_everything_that_was_used_exists_in_slicer(panel, known):
+    """Members and signals of widgets, processes and timers that the module's code touched in the tests before."""
+    import pythonqt
+
+    assert len(pythonqt.used) > 50
+    for cls, name in sorted(pythonqt.used):
+        # Qt's own and not listed; the last is of the application's own parent widget
+        if cls.endswith("Layout") or cls == "QShortcut" or name == "isEntered":
+            continue
+        fact = known[cls]
+        assert name in {*fact["members"], *fact["properties"], *fact["signals"]} or name == "connect", (cls, name)
