@@ -89,10 +89,10 @@ def train(
     task = _task_of(network)(network, configuration)
     data = CineData(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
-    best = ModelCheckpoint(
-        checkpoints, "best-{step}", monitor="validation/score", save_last=True, enable_version_counter=False
-    )
-    callbacks = [best, LearningRateMonitor("step")]
+    best = ModelCheckpoint(checkpoints, "best-{step}", monitor="validation/score", enable_version_counter=False)
+    # ModelCheckpoint's own save_last would keep the best one's, and a run that was cut off would go on from there
+    latest = ModelCheckpoint(checkpoints, last.stem, enable_version_counter=False)
+    callbacks = [best, latest, LearningRateMonitor("step")]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     rank_zero_only(data.prepare_data)()

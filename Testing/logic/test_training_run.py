@@ -81,6 +81,24 @@ def test_a_run_goes_on_where_it_stopped(finished: Path, tmp_path: Path) -> None:
     assert parts[0] == pytest.approx(whole[1], rel=1e-3)
 
 
+def test_a_run_that_is_cut_off_goes_on_from_its_latest_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class CutOff(Exception):
+        pass
+
+    def worse_and_worse(self: RegistrationTask, _: object, number: int) -> None:
+        self.log("validation/score", float(self.global_step), batch_size=1)
+        if self.global_step > 30:
+            raise CutOff
+
+    monkeypatch.setattr(RegistrationTask, "validation_step", worse_and_worse)
+    often = replace(TINY, optimiser=replace(TINY.optimiser, validate_every=10))
+    with pytest.raises(CutOff):
+        run(often, tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    steps = {path.name: torch.load(path, weights_only=True)["global_step"] for path in folder.iterdir()}
+    assert steps == {"best-step=10.ckpt": 10, "last.ckpt": 30}
+
+
 def test_a_run_may_start_with_the_weights_of_a_model(finished: Path, tmp_path: Path) -> None:
     still = replace(TINY, start=str(finished / "model"), optimiser=replace(TINY.optimiser, steps=1, rate=1e-9))
     card = run(still, tmp_path / "run")
