@@ -4,8 +4,9 @@ The unknown is one stationary velocity a frame, so every result is a diffeomorph
 
     sum_t  D(frame_t o exp(v_t), reference) + smoothness |grad v_t|^2 + temporal |v_(t+1) - 2 v_t + v_(t-1)|^2
 
-with D from local correlation or squared differences. It is minimised by Adam on p with v = v_start + G p, G a Gaussian:
-a Sobolev-like gradient, which moves whole neighbourhoods at once and needs tens of steps, not thousands.
+with D from local correlation or squared differences. It is minimised by Adam on p with v = v_start + G p, G a Gaussian
+in space and time: a Sobolev-like gradient, which moves whole neighbourhoods at once and needs tens of steps, not
+thousands.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Refinement:
     window : side of the correlation window in voxels of the level (fewer along axes of longer voxels), odd.
     smoothness : weight of the squared velocity differences between neighbouring voxels.
     temporal : weight of the squared second difference of the velocity along time.
-    sigma : standard deviation of the gradient's Gaussian, in voxels of the level.
+    sigma, sigma_time : standard deviations of the gradient's Gaussian, in voxels of the level and in frames.
     levels : (shrink factor, most iterations) from coarse to fine, or None for three that suit the size of the image:
         half the resolution at the end, which is enough for the noise of a cine; all of it below 112 pixels a side, a
         quarter from 400 on.
@@ -48,6 +49,7 @@ class Refinement:
     smoothness: float = 0.2
     temporal: float = 0.005
     sigma: float = 1.5
+    sigma_time: float = 1.0
     levels: tuple[tuple[float, int], ...] | None = None
     step: float = 0.3
     tolerance: float = 5e-4
@@ -57,8 +59,8 @@ class Refinement:
             raise InputError(f'The similarity of a refinement is "lncc" or "mse", not {self.similarity!r}.')
         if self.window < 3 or self.window % 2 == 0:
             raise InputError(f"The correlation window must be an odd number from 3 on, not {self.window}.")
-        if min(self.smoothness, self.temporal) < 0 or min(self.sigma, self.step, self.tolerance) <= 0:
-            raise InputError("The weights of a refinement must not be negative, its steps and sigma positive.")
+        if min(self.smoothness, self.temporal) < 0 or min(self.sigma, self.sigma_time, self.step, self.tolerance) <= 0:
+            raise InputError("The weights of a refinement must not be negative, its steps and sigmas positive.")
         if self.levels is not None and (
             not self.levels or any(shrink < 1 or count < 1 for shrink, count in self.levels)
         ):
@@ -148,10 +150,15 @@ def _refine_level(
     scale = float(start.numel())  # gradients of one voxel of the order of 1, far above Adam's epsilon
     # a window covers the same length along every axis, and at least one voxel
     windows = [2 * round((settings.window / 2 - 0.5) * min(spacing) / step) + 1 for step in spacing]
+    in_time = _in_time(count, *time, settings.sigma_time).to(change)
+
+    def smoothed() -> torch.Tensor:
+        return torch.einsum("st,t...->s...", in_time, flow.smooth(change, settings.sigma))
+
     energies: list[float] = []
     for iteration in range(iterations):
         report(iteration / iterations)
-        velocities = start + flow.smooth(change, settings.sigma)
+        velocities = start + smoothed()
         leaf = velocities.detach().requires_grad_()
         energy = settings.smoothness * leaf.shape[1] * leaf.shape[1] * losses.diffusion(leaf, spacing)
         if settings.temporal:
@@ -172,7 +179,18 @@ def _refine_level(
         if len(energies) > 10 and energies[-11] - total < settings.tolerance * energies[-11]:
             break
     with torch.no_grad():
-        return start + flow.smooth(change, settings.sigma)
+        return start + smoothed()
+
+
+def _in_time(count: int, place: int, cyclic: bool, sigma: float) -> torch.Tensor:
+    """Weights ``[T, T]`` of a Gaussian over time; the reference has no change, and gives its neighbours less."""
+    times = torch.arange(count + 1.0)
+    times = times[times != place]
+    apart = (times[:, None] - times).abs()
+    if cyclic:
+        apart = torch.minimum(apart, count + 1 - apart)
+    weights = torch.exp(-0.5 * (apart / sigma) ** 2)
+    return weights / weights.sum(1).max()
 
 
 def _with_reference(velocities: torch.Tensor, place: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ from test_grid import rotation
 
 from DeepRegLogic import Cancelled, CancelToken, Cine, Grid, InputError, MemoryBudgetError, ModelError, flow
 from DeepRegLogic.prepare import check_memory, find_reference, is_cyclic, pair_cine
-from DeepRegLogic.refine import Refinement, diffeomorphisms
+from DeepRegLogic.refine import Refinement, _in_time, diffeomorphisms
 from DeepRegLogic.register import register_cine, register_pair
 from DeepRegLogic.synthetic import cine_phantom, rereference
 
@@ -147,6 +147,30 @@ def test_the_energy_says_mse_too(phantom):
     assert error_mm(found.displacement, phantom.motion.displacement, phantom.heart) < before / 2
 
 
+def test_neighbouring_frames_are_refined_together(phantom):
+    def jitter(found):
+        error = found.displacement - phantom.motion.displacement
+        return np.linalg.norm(np.diff(error, axis=0, append=error[:1]), axis=1)[:, phantom.heart].mean()
+
+    together, apart = (
+        register_cine(phantom.cine, model=None, refine=settings, reference=0)
+        for settings in (Refinement(), Refinement(sigma_time=0.01))
+    )
+    errors = [error_mm(m.displacement, phantom.motion.displacement, phantom.heart) for m in (together, apart)]
+    assert errors[0] < errors[1]
+    assert jitter(together) < jitter(apart)
+
+
+def test_a_change_spreads_over_time_and_around_the_cycle():
+    assert _in_time(1, 0, False, 1.0).tolist() == [[1.0]]
+    open_end, cycle = (_in_time(6, 0, cyclic, 1.0) for cyclic in (False, True))
+    torch.testing.assert_close(cycle, cycle.T)
+    assert open_end[0, 5] < 1e-5
+    assert cycle[0, 5] == cycle[0, 2]  # the reference lies between the last and the first
+    assert cycle.sum(1).argmin() in (0, 5)
+    torch.testing.assert_close(_in_time(6, 3, False, 0.01), torch.eye(6))
+
+
 def test_only_what_folds_is_smoothed():
     generator = torch.Generator().manual_seed(0)
     rough = 30 * flow.smooth(torch.randn(1, 2, 48, 48, generator=generator), 1.5)
@@ -217,6 +241,7 @@ def test_pairs_that_do_not_meet_are_refused():
         ({"similarity": "ncc"}, "similarity"),
         ({"window": 8}, "odd"),
         ({"smoothness": -1}, "negative"),
+        ({"sigma_time": 0}, "positive"),
         ({"levels": ()}, "levels"),
         ({"levels": ((0.5, 10),)}, "levels"),
     ],
