@@ -19,9 +19,8 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 class Calibration:
     """What turns a model's covariance C into one that holds what it says.
 
-    It is ``P = scale C + floor I`` where the network's field is the result. After a refinement,
-    ``P = scale C + floor I + change S`` is what was known before the images were looked at once more, and
-    ``(P^-1 + structure G)^-1`` what is known after: Bayes' rule for two normal distributions.
+    ``P = scale C + floor I + change S`` is what is known before the images are looked at closely, and
+    ``(P^-1 + structure G)^-1`` after: Bayes' rule for two normal distributions. S is there after a refinement only.
 
     Attributes
     ----------
@@ -92,7 +91,7 @@ def fit(
     ----------
     residual : ``[N, ndim]`` true minus estimated displacement in mm, of N pixels.
     covariance : ``[N, ndim, ndim]`` in mm^2, as the model gives it.
-    change, structure : ``[N, ndim, ndim]``, as ``Calibration`` takes them; None without a refinement.
+    change, structure : ``[N, ndim, ndim]``, as ``Calibration`` takes them, or None.
     level : the coverage that is met exactly; the default is between the 90 and 95 % that are mostly read.
     """
     residual, covariance = residual.double(), covariance.double()

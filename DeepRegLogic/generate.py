@@ -14,7 +14,6 @@ from .device import choose_device
 from .errors import InputError
 from .io.outputs import as_type
 from .networks import DragNet
-from .networks.probabilistic import SteadyDraw
 from .progress import CancelToken, ProgressCallback, Reporter
 
 MODEL = "dragnet-cardiac"
@@ -162,5 +161,6 @@ def imagine(
     zero = images.new_zeros(count, 2, *images.shape[2:])
     yield zero, zero
     phase = (torch.arange(n_frames, device=images.device) / n_frames).expand(count, -1)
-    for motion, back in network.imagine(images.expand(count, -1, -1, -1, -1), n_frames, SteadyDraw(generator), phase):
+    frames = images.expand(count, -1, -1, -1, -1)
+    for motion, back in network.imagine(frames, n_frames, network.steady_draw(frames, phase, generator), phase):
         yield flow.exp(motion.mean) if network.diffeomorphic else flow.invert(back)[0], back

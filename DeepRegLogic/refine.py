@@ -150,7 +150,7 @@ def _refine_level(
     scale = float(start.numel())  # gradients of one voxel of the order of 1, far above Adam's epsilon
     # a window covers the same length along every axis, and at least one voxel
     windows = [2 * round((settings.window / 2 - 0.5) * min(spacing) / step) + 1 for step in spacing]
-    in_time = _in_time(count, *time, settings.sigma_time).to(change)
+    in_time = over_time(count, *time, settings.sigma_time).to(change)
 
     def smoothed() -> torch.Tensor:
         return torch.einsum("st,t...->s...", in_time, flow.smooth(change, settings.sigma))
@@ -182,17 +182,6 @@ def _refine_level(
         return start + smoothed()
 
 
-def _in_time(count: int, place: int, cyclic: bool, sigma: float) -> torch.Tensor:
-    """Weights ``[T, T]`` of a Gaussian over time; the reference has no change, and gives its neighbours less."""
-    times = torch.arange(count + 1.0)
-    times = times[times != place]
-    apart = (times[:, None] - times).abs()
-    if cyclic:
-        apart = torch.minimum(apart, count + 1 - apart)
-    weights = torch.exp(-0.5 * (apart / sigma) ** 2)
-    return weights / weights.sum(1).max()
-
-
 def _with_reference(velocities: torch.Tensor, place: int) -> torch.Tensor:
     """All frames in time order ``[1, T + 1, ndim, *spatial]``: the reference, of velocity zero, in its place."""
     zero = torch.zeros_like(velocities[:1])
@@ -205,6 +194,20 @@ def _dissimilarity(
     if similarity == "mse":
         return losses.mse(warped, reference) / (reference.var() + 1e-6)
     return losses.lncc(warped, reference, windows, floor=_NOISE)
+
+
+def over_time(count: int, place: int, cyclic: bool, sigma: float) -> torch.Tensor:
+    """Weights ``[T, T]`` of a Gaussian over the T = ``count`` frames around the reference, which has velocity zero.
+
+    ``place`` and ``cyclic`` are as for ``refine``, and ``sigma`` is in frames.
+    """
+    times = torch.arange(count + 1.0)
+    times = times[times != place]
+    apart = (times[:, None] - times).abs()
+    if cyclic:
+        apart = torch.minimum(apart, count + 1 - apart)
+    weights = torch.exp(-0.5 * (apart / sigma) ** 2)
+    return weights / weights.sum(1).max()
 
 
 def diffeomorphisms(velocities: torch.Tensor, attempts: int = 20) -> tuple[torch.Tensor, torch.Tensor]:

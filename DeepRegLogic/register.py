@@ -1,8 +1,8 @@
 """register_cine and register_pair: images in, Motion out.
 
 The way of a cine: check, find the reference frame, crop to the region of interest, scale the intensities, resample to
-the model's spacing, predict one stationary velocity a frame, resample the velocities back, refine them on this cine,
-integrate both ways, paste into the whole image, measure.
+the model's spacing, predict one stationary velocity a frame, resample the velocities back, smooth those of a whole
+beat a little over time, refine them on this cine, integrate both ways, paste into the whole image, measure.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from .device import choose_device
 from .errors import InputError
 from .prepare import Region
 from .progress import CancelToken, ProgressCallback, Reporter
-from .refine import Refinement, diffeomorphisms
+from .refine import Refinement, diffeomorphisms, over_time
 from .refine import refine as refine_velocities
 
 CINE_MODEL = "tlrn-cardiac"
 PAIR_MODEL = "voxelmorph-cardiac"
 _TAPER = 8
+_STEADY = 0.025  # of a cycle: predictions jitter faster than a heart moves
 _NETWORK_VOXELS = 2_000_000
 _FIELD_VOXELS = 500_000
 
@@ -99,6 +100,9 @@ def register_cine(
         predicted, covariances = _predict(loaded, images, reference, order, spacing, part)
         for frame, velocity in predicted.items():
             velocities[others.index(frame)] = velocity
+        if cyclic:
+            weights = over_time(len(others), reference, cyclic, _STEADY * len(cine)).to(chosen)
+            velocities = torch.einsum("st,t...->s...", weights, velocities)
     taper = _taper(shape, start, stop, cine.grid.shape).to(chosen)
     unrefined = velocities * taper if covariances else None
     settings = Refinement() if refine is True else refine or None
@@ -119,8 +123,10 @@ def register_cine(
     if covariances:
         stage = "refined" if settings else "predicted"
         calibration = Calibration(**loaded.card.calibration.get(stage, {}))
-        refined = (displacement, images[reference : reference + 1]) if settings else None
-        covariance = _spread(unrefined, [covariances[t] for t in others], refined, others, cine, box, calibration)
+        structure = uncertainty.structure(images[reference : reference + 1], cine.grid)
+        refined = displacement if settings else None
+        spread = [covariances[t] for t in others]
+        covariance = _spread(unrefined, spread, refined, structure, others, cine, box, calibration)
     reporter(0.95, "Measuring the quality of every frame")
     motion = Motion(
         grid=cine.grid,
@@ -256,7 +262,8 @@ def _integrate(
 def _spread(
     velocities: torch.Tensor,
     covariances: list[torch.Tensor],
-    refined: tuple[np.ndarray, torch.Tensor] | None,
+    refined: np.ndarray | None,
+    structure: torch.Tensor,
     frames: list[int],
     cine: Cine,
     box: tuple[slice, ...],
@@ -264,17 +271,16 @@ def _spread(
 ) -> np.ndarray:
     """Calibrated covariance of all displacements in mm^2, from those of the network's velocities.
 
-    After a refinement, ``refined`` has all displacements and the reference image. The covariance is then that of the
-    network's displacement, with what the refinement changed in it nearby and with the structure of the image that it
-    went by, weighted so that it holds the errors that remain on synthetic cines (the card's calibration "refined").
+    It is that of the network's displacement, with the structure of the reference image that pins it down; after a
+    refinement, which gave the displacements ``refined``, also with what that changed nearby. All are weighted so that
+    it holds the errors that remain on synthetic cines (the calibrations "predicted" and "refined" of the card).
     """
     out = np.zeros((len(cine), cine.grid.ndim, cine.grid.ndim, *cine.grid.shape), np.float32)
-    structure = None if refined is None else uncertainty.structure(refined[1], cine.grid)
     for velocity, covariance, frame in zip(velocities, covariances, frames, strict=True):
         before, carried = uncertainty.carry(velocity[None], covariance[None])
         change = None
         if refined is not None:
-            after = torch.from_numpy(refined[0][(frame, slice(None), *box)]).to(before)[None]
+            after = torch.from_numpy(refined[(frame, slice(None), *box)]).to(before)[None]
             change = uncertainty.of_change(before, after, cine.grid)
         calibrated = calibration(uncertainty.to_mm2(carried, cine.grid), change, structure)
         out[(frame, slice(None), slice(None), *box)] = calibrated[0].cpu().numpy()

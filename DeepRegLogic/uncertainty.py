@@ -23,7 +23,7 @@ from .networks import ProbabilisticVoxelMorph
 LEAST_ENTROPY = -20.0
 """What stands for minus infinity where an entropy is written or shown."""
 
-_CHANGE_MM, _STRUCTURE_MM, _EDGE_MM = 3.0, 5.4, 1.3
+_CHANGE_MM, _STRUCTURE_MM, _EDGE_MM = 3.0, 2.0, 1.3
 
 
 def carry(velocity: torch.Tensor, covariance: torch.Tensor, steps: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
@@ -119,8 +119,7 @@ def turned(network: torch.nn.Module, reference: torch.Tensor, frames: torch.Tens
     """
 
     def draw(k: int) -> torch.Tensor:
-        images = (torch.rot90(image, k % 4, (-2, -1)) for image in (reference, frames))
-        velocity = network(*(image.flip(-1) if k >= 4 else image for image in images))[0]
+        velocity = network(flow.turn(reference, k), flow.turn(frames, k))[0]
         rows, columns = (velocity.flip(-1) if k >= 4 else velocity).unbind(1)
         field = torch.stack([rows, -columns if k >= 4 else columns], dim=1)
         for _ in range(k % 4):
@@ -200,7 +199,7 @@ def structure(image: torch.Tensor, grid: Grid) -> torch.Tensor:
     """Local second moments per mm^2 ``[N, ndim, ndim, *spatial]`` of the gradient of images ``[N, 1, *spatial]``.
 
     The structure tensor: to first order, what an image says of a displacement has this information, across its edges
-    and not along them, up to a factor that a ``Calibration`` has. "Local" is a Gaussian of 5.4 mm.
+    and not along them, up to a factor that a ``Calibration`` has. "Local" is a Gaussian of 2 mm.
     """
     spacing = torch.tensor(grid.array_spacing).to(image)
     smooth = flow.smooth(image, tuple(_EDGE_MM / s for s in grid.array_spacing))

@@ -25,6 +25,7 @@ from .probabilistic import (
     MotionHead,
     Posterior,
     State,
+    SteadyDraw,
     down,
     stack,
     up,
@@ -175,6 +176,12 @@ class DragNet(nn.Module):
                 state = self.remember(state, latents, made[-1], _phases(phase, t + 1))
                 if self.mode == "consecutive":
                     moving = made
+
+    def steady_draw(
+        self, images: torch.Tensor, phase: torch.Tensor, generator: torch.Generator | None = None
+    ) -> SteadyDraw:
+        """How ``imagine`` draws a new cine from its first frames ``[N, k, 1, H, W]``; ``phase`` as there."""
+        return SteadyDraw(generator)
 
     def pull_back(self, motion: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         """What resamples the first frame onto the next one, from the motion and that of the frame before."""

@@ -9,7 +9,7 @@ from torch import nn
 from .. import flow
 from .base import SLOPE, fast_layout
 from .dragnet import DragNet
-from .probabilistic import ConvLSTM, Gaussian, MotionGaussian, MotionHead, State
+from .probabilistic import ConvLSTM, Gaussian, MotionGaussian, MotionHead, State, SteadyDraw
 
 _SQUARINGS = 6
 _CELL = 8
@@ -55,8 +55,7 @@ class SpatialLatent(nn.Module):
 
     def forward(self, features: torch.Tensor) -> Gaussian:
         x = self.mix(features)
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
-        local, shared = self.local(x).float().chunk(2, dim=1), self.shared(pooled).float().chunk(2, dim=1)
+        local, shared = self.local(x).float().chunk(2, dim=1), self.shared(_pooled(x)).float().chunk(2, dim=1)
         mean, log_variance = (torch.cat([a.flatten(1), b], dim=1) for a, b in zip(local, shared, strict=True))
         # bounded without a dead end: a latent that was given up can come back
         return Gaussian(mean, 4 * (log_variance / 4 + 1).tanh() - 4)
@@ -123,6 +122,9 @@ class DragNetFlow(DragNet):
         self.head = MotionHead(2 * fine)
         self.beat_features = nn.Sequential(nn.Linear(2 * width + 4, width), nn.LeakyReLU(SLOPE))
         self.beat_noise = nn.Linear(width, 2 * self.shared)
+        self.likely_beat = nn.Sequential(
+            nn.Linear(2 * width + 2, width), nn.LeakyReLU(SLOPE), nn.Linear(width, 2 * self.shared)
+        )
         if self.recurrent:
             self.prior_latent = SpatialLatent(memory + width, width, self.local, self.shared)
             self.memory = ConvLSTM(2 * width + 4, (memory, memory))
@@ -141,7 +143,8 @@ class DragNetFlow(DragNet):
                 for last in (module.local, module.shared):
                     last.weight.data.mul_(0.3)
                     nn.init.constant_(last.bias[len(last.bias) // 2 :], -8.0)
-        nn.init.normal_(self.beat_noise.weight, std=0.03)
+        for last in (self.beat_noise, self.likely_beat[-1]):
+            nn.init.normal_(last.weight, std=0.03)
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         rows, columns = (-n % self.multiple for n in images.shape[2:])
@@ -199,12 +202,32 @@ class DragNetFlow(DragNet):
         ``[N, shared]``.
         """
         cells = tuple(-(-n // self.multiple) * self.multiple // _CELL for n in size)
-        features = self.latent_features(latent.flatten(0, 1), cells).float()
-        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1).unflatten(0, latent.shape[:2])
+        pooled = _pooled(self.latent_features(latent.flatten(0, 1), cells)).unflatten(0, latent.shape[:2])
         pairs = torch.stack([phase[:, :1].expand(-1, latent.shape[1]), phase[:, 1:]], dim=-1)
         clock = _clock(pairs.flatten(0, 1)).unflatten(0, latent.shape[:2])
         mean, log_variance = self.beat_noise(self.beat_features(torch.cat([pooled, clock], dim=2)).mean(1)).chunk(2, 1)
         return Gaussian(mean.float(), log_variance.float())
+
+    def beat_prior(self, reference: torch.Tensor, phase: torch.Tensor) -> Gaussian:
+        """The noise of a whole beat as its first frame alone tells it, ``[N, shared]``: new cines draw it from this.
+
+        ``reference`` is ``[N, 1, H, W]`` in [0, 1], and ``phase`` ``[N, T]`` is as for ``posterior``.
+        """
+        pooled = _pooled(self.encode(self.fit(reference))[-1])
+        clock = _clock(phase[:, :1].expand(-1, 2))[:, ::2]
+        mean, log_variance = self.likely_beat(torch.cat([pooled, clock], dim=1)).chunk(2, 1)
+        return Gaussian(mean.float(), log_variance.float())
+
+    def steady_draw(
+        self, images: torch.Tensor, phase: torch.Tensor, generator: torch.Generator | None = None
+    ) -> SteadyDraw:
+        return SteadyDraw(generator, last=self.beat_prior(images[:, 0], phase).sample(generator))
+
+
+def _pooled(features: torch.Tensor) -> torch.Tensor:
+    """Mean and maximum of every channel: ``[N, C, H, W]`` to ``[N, 2 C]``."""
+    features = features.float()
+    return torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
 
 
 def _clock(phase: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from .. import flow, losses
 from ..networks import DragNet
-from ..networks.probabilistic import Posterior, SteadyDraw
+from ..networks.probabilistic import Gaussian, Posterior, SteadyDraw
 from ..uncertainty import carry, mahalanobis
 from .data import Batch
 from .task import RegistrationTask
@@ -33,8 +33,9 @@ class ProbabilisticTask(RegistrationTask):
     ``foresight`` lets the same memory make the whole cine from its reference and the phases, with z drawn from the
     prior, and takes its distance from the true motion in pixels. What the reference cannot tell, as how strong the
     heart is, comes in through the noise of z: its shared part is drawn from ``DragNetFlow.beat``, which has seen the
-    cine, at a price of 0.01 times its divergence from N(0, 1), which new cines draw it from. (A conditional variational
-    autoencoder of the beat, Sohn et al. 2015.)
+    cine (turned and mirrored, so that whereto is left to be seen in the reference), at a price of 0.01 times its
+    divergence from ``DragNetFlow.beat_prior``, which has seen the reference alone and is what new cines draw it from.
+    (A conditional variational autoencoder of the beat, Sohn et al. 2015.)
 
     The weight of the latent's divergence rises from zero after 40 % of the steps to all of it after 70 %: a
     latent that is of no use yet would be given up. Training that starts from a model has all of it at once.
@@ -56,18 +57,19 @@ class ProbabilisticTask(RegistrationTask):
                 terms = self._drawn_terms(posterior, batch)
             terms |= self._divergences(posterior)
         if loss.foresight and "displacement" in batch:
-            found = self._foresight(posterior, batch)
+            found = self._foresight(batch)
             terms |= {key: loss.foresight * _FORESIGHT[key] * value for key, value in found.items()}
         return self.logged(terms)
 
-    def _foresight(self, posterior: Posterior, batch: Batch) -> dict[str, torch.Tensor]:
+    def _foresight(self, batch: Batch) -> dict[str, torch.Tensor]:
         """How far a cine made from the reference and the noise of its beat is off the true one, and that noise's price.
 
         The distance is the mean over frames, so that still ones count as well, of a Sobolev norm in pixels: the root
         mean square of the error and of its gradient times a length, so that chambers grow and shrink as they should.
         """
         truth, weight, phase = batch["displacement"], batch["weight"], batch["phase"]
-        noise = self.network.beat(posterior.latent.mean.detach(), phase, truth.shape[3:])
+        noise = self._beat(batch)
+        likely = self.network.beat_prior(batch["reference"], phase)
         steps = self.network.imagine(
             batch["reference"][:, None], phase.shape[1], SteadyDraw(last=noise.sample()), phase
         )
@@ -79,9 +81,15 @@ class ProbabilisticTask(RegistrationTask):
             for axis in (3, 4):
                 squared = squared + (_LENGTH * torch.gradient(error, dim=axis)[0]).square().sum(2)
             mean = (squared * weight).sum((2, 3)) / weight.sum((2, 3))
-            zero = torch.zeros_like(noise.mean)
-            divergence = losses.kl_normal(noise.mean, noise.log_variance, zero, zero)
+            divergence = losses.kl_normal(noise.mean, noise.log_variance, likely.mean, likely.log_variance)
             return {"foresight": (mean + 1e-4).sqrt().mean(), "beat": divergence.sum(1).mean()}
+
+    def _beat(self, batch: Batch) -> Gaussian:
+        """The noise of the beat, from the cine turned and mirrored: it tells how strong, and cannot tell whereto."""
+        images = flow.turn(torch.cat([batch["reference"][:, None], batch["frames"]], dim=1), int(torch.randint(8, ())))
+        with torch.no_grad():
+            latent = self.network.posterior(images[:, 0], images[:, 1:], batch["phase"]).latent.mean
+        return self.network.beat(latent, batch["phase"], images.shape[3:])
 
     def _divergences(self, posterior: Posterior) -> dict[str, torch.Tensor]:
         latent, prior, motion = posterior.latent, posterior.prior, posterior.motion

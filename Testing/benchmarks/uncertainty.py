@@ -85,7 +85,7 @@ def _chosen(phantom: Phantom, seed: int, values: np.ndarray) -> torch.Tensor:
 
 def fit(model: str, seeds: range) -> dict[str, dict[str, float]]:
     """The calibrations of a model whose card has none, before and after refinement."""
-    found: dict[str, list[tuple[torch.Tensor, ...]]] = {"predicted": [], "refined": []}
+    found: dict[str, list[dict[str, torch.Tensor]]] = {"predicted": [], "refined": []}
     left: dict[str, list[float]] = {"predicted": [], "refined": []}
     for seed in seeds:
         phantom = cine_phantom(seed, ("short-axis", "four-chamber")[seed % 2])
@@ -96,15 +96,16 @@ def fit(model: str, seeds: range) -> dict[str, dict[str, float]]:
         change = uncertainty.of_change(*fields, grid).numpy()
         image = scaled(phantom.cine, (slice(None),) * 2)[:1]
         structure = uncertainty.structure(image, grid).expand(len(change), -1, -1, -1, -1).numpy()
-        for stage, motion, more in (("predicted", before, ()), ("refined", after, (change, structure))):
+        for stage, motion, moved in (("predicted", before, {}), ("refined", after, {"change": change})):
             error = (phantom.motion.displacement - motion.displacement) * grid.spacing[0]
-            parts = [_chosen(phantom, seed, values) for values in (error[:, None], before.covariance, *more)]
-            found[stage].append((parts[0][..., 0, :], *parts[1:]))
+            values = {"residual": error[:, None], "covariance": before.covariance, "structure": structure, **moved}
+            parts = {name: _chosen(phantom, seed, each) for name, each in values.items()}
+            found[stage].append({**parts, "residual": parts["residual"][..., 0, :]})
             left[stage].extend(quality.error_after for quality in motion.quality)
     return {
         stage: asdict(
             replace(
-                calibration.fit(*(torch.cat(parts) for parts in zip(*rows, strict=True))),
+                calibration.fit(**{name: torch.cat([row[name] for row in rows]) for name in rows[0]}),
                 residual=float(np.percentile(left[stage], 99)),
             )
         )

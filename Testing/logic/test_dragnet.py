@@ -169,3 +169,16 @@ def test_the_noise_of_a_beat_is_read_off_its_frames():
     assert noise.mean.isfinite().all()
     assert not torch.allclose(noise.mean[0], noise.mean[1])
     assert not torch.allclose(noise.mean, network.beat(latent.flip(0), phase, (40, 56)).mean)
+
+
+@torch.inference_mode()
+def test_the_first_frame_says_which_beats_are_likely():
+    torch.manual_seed(0)
+    network = DragNetFlow().eval()
+    images, phase = torch.rand(2, 1, 1, 40, 56), torch.tensor([[0.0, 0.5], [0.3, 0.5]])
+    likely = network.beat_prior(images[:, 0], phase)
+    assert likely.mean.shape == likely.log_variance.shape == (2, network.shared)
+    assert not torch.allclose(likely.mean[0], likely.mean[1])
+    draw = network.steady_draw(images, phase, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(draw.last, likely.sample(torch.Generator().manual_seed(3)))
+    assert DragNet().steady_draw(images, phase).last is None

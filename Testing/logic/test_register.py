@@ -5,9 +5,9 @@ import pytest
 import torch
 from test_grid import rotation
 
-from DeepRegLogic import Cancelled, CancelToken, Cine, Grid, InputError, MemoryBudgetError, ModelError, flow
+from DeepRegLogic import Cancelled, CancelToken, Cine, Grid, InputError, MemoryBudgetError, ModelError, flow, register
 from DeepRegLogic.prepare import check_memory, find_reference, is_cyclic, pair_cine
-from DeepRegLogic.refine import Refinement, _in_time, diffeomorphisms
+from DeepRegLogic.refine import Refinement, diffeomorphisms, over_time
 from DeepRegLogic.register import register_cine, register_pair
 from DeepRegLogic.synthetic import cine_phantom, rereference
 
@@ -161,14 +161,26 @@ def test_neighbouring_frames_are_refined_together(phantom):
     assert jitter(together) < jitter(apart)
 
 
-def test_a_change_spreads_over_time_and_around_the_cycle():
-    assert _in_time(1, 0, False, 1.0).tolist() == [[1.0]]
-    open_end, cycle = (_in_time(6, 0, cyclic, 1.0) for cyclic in (False, True))
+def test_what_is_smoothed_over_time_goes_around_the_cycle():
+    assert over_time(1, 0, False, 1.0).tolist() == [[1.0]]
+    open_end, cycle = (over_time(6, 0, cyclic, 1.0) for cyclic in (False, True))
     torch.testing.assert_close(cycle, cycle.T)
     assert open_end[0, 5] < 1e-5
     assert cycle[0, 5] == cycle[0, 2]  # the reference lies between the last and the first
     assert cycle.sum(1).argmin() in (0, 5)
-    torch.testing.assert_close(_in_time(6, 3, False, 0.01), torch.eye(6))
+    torch.testing.assert_close(over_time(6, 3, False, 0.01), torch.eye(6))
+
+
+def test_predictions_of_a_whole_beat_do_not_jitter(monkeypatch):
+    jitter = {t: torch.full((2, 32, 32), (-1.0) ** t) for t in range(1, 20)}
+    monkeypatch.setattr(register, "_predict", lambda *_: (jitter, {}))
+    cine = cine_of(*np.random.default_rng(0).random((20, 32, 32), np.float32))
+    still, beat = (
+        register_cine(cine, refine=False, reference=0, cyclic=cyclic).displacement[10, 0, 16, 16]
+        for cyclic in (False, True)
+    )
+    assert still == pytest.approx(1.0)
+    assert beat == pytest.approx(1 - 4 * np.exp(-2) / (1 + 2 * np.exp(-2)), abs=0.01)
 
 
 def test_only_what_folds_is_smoothed():
