@@ -128,7 +128,7 @@ def save_gif(cines: list[Cine], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["dragnet-cardiac"])
-    parser.add_argument("--subjects", type=int, default=16)
+    parser.add_argument("--subjects", type=int, default=64)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--population", type=int, default=120)
     parser.add_argument("--speed", action="store_true", help="also time 100 cines of 20 frames")
