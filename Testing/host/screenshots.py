@@ -178,15 +178,17 @@ def main(folder: Path) -> None:
         switch.click()
     ui.taskTabWidget.setCurrentIndex(2)
     ui.generateLabelsSelector.setCurrentNode(drawn)
+    ui.samplesSlider.value = 8
     ui.applyButton.click()
     spin(lambda: panel.run.job is None)
     panel.review.nodes.browser.SetSelectedItemNumber(8)
-    for number in (1, 2, 3):
+    hearts = (8, 1, 6)  # a weak one, an ordinary one and a strong one
+    for number in hearts:
         ui.sampleSlider.value = number
         shown[f"sample {number}"] = view.image()
     grab("generate")
     save(folder / "uncertainty.png", *(shown[name] for name in ("uncertainty", "entropy")))
-    save(folder / "samples.png", *(shown[f"sample {number}"] for number in (1, 2, 3)))
+    save(folder / "samples.png", *(shown[f"sample {number}"] for number in hearts))
     panel.cleanup()
 
 
