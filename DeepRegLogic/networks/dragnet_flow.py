@@ -84,7 +84,8 @@ class DragNetFlow(DragNet):
     image, in place of fully connected layers; features are those of a small U-Net; a coarse velocity is read off the
     features of the latent alone, and the moving image's features refine it; the posterior of z sees the moving image
     beside the fixed one, its prior the moving image beside the memory, and the memory where in the cycle the moving
-    and the next frame are, where that is known.
+    and the next frame are, where that is known. A new cine draws the shared noise of its latents once for the whole
+    beat, from what its first frame tells (``beat_prior``).
 
     Parameters
     ----------
