@@ -185,13 +185,13 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
     return _determinant([torch.gradient(displacement, dim=axis + 2)[0] for axis in range(ndim)])
 
 
-@torch.no_grad()
 def turn(images: torch.Tensor, k: int) -> torch.Tensor:
     """Images ``[..., H, W]`` turned by k quarters, for k from 4 to 7 by k - 4 and then mirrored."""
     turned = torch.rot90(images, k % 4, (-2, -1))
     return turned.flip(-1) if k >= 4 else turned
 
 
+@torch.no_grad()
 def folding(displacement: torch.Tensor) -> torch.Tensor:
     """Where the map is not one-to-one, boolean ``[N, *spatial]``: without the blind spot of central differences.
 

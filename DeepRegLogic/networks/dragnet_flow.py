@@ -215,8 +215,7 @@ class DragNetFlow(DragNet):
         ``reference`` is ``[N, 1, H, W]`` in [0, 1], and ``phase`` ``[N, T]`` is as for ``posterior``.
         """
         pooled = _pooled(self.encode(self.fit(reference))[-1])
-        clock = _clock(phase[:, :1].expand(-1, 2))[:, ::2]
-        mean, log_variance = self.likely_beat(torch.cat([pooled, clock], dim=1)).chunk(2, 1)
+        mean, log_variance = self.likely_beat(torch.cat([pooled, _clock(phase[:, :1])], dim=1)).chunk(2, 1)
         return Gaussian(mean.float(), log_variance.float())
 
     def steady_draw(
@@ -232,6 +231,6 @@ def _pooled(features: torch.Tensor) -> torch.Tensor:
 
 
 def _clock(phase: torch.Tensor) -> torch.Tensor:
-    """Phases ``[N, 2]`` as points of a circle ``[N, 4]``; what is not a number is unknown, and 0."""
+    """Phases ``[N, n]`` as points of a circle ``[N, 2 n]``; what is not a number is unknown, and 0."""
     angle = 2 * torch.pi * phase
     return torch.cat([angle.cos(), angle.sin()], dim=1).nan_to_num(0.0)

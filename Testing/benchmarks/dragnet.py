@@ -45,6 +45,11 @@ def fit(motion: Motion) -> float:
     return float(np.mean([quality.error_after for t, quality in enumerate(motion.quality) if t != motion.reference]))
 
 
+def rmse(made: torch.Tensor, images: torch.Tensor) -> float:
+    """Root mean square of the difference of images ``[T, 1, H, W]``, the mean over them."""
+    return float((made - images).square().mean((1, 2, 3)).sqrt().mean())
+
+
 def consecutive(cine: Cine, motion: Motion, model: str = "") -> dict[str, float]:
     """Fit and temporal gradient of the fields that resample every frame onto the next, the last onto the first."""
     count = len(cine)
@@ -56,9 +61,8 @@ def consecutive(cine: Cine, motion: Motion, model: str = "") -> dict[str, float]
         out, back = (torch.from_numpy(np.array(each)) for each in (motion.displacement, motion.inverse))
         fields = flow.compose(out, back.roll(-1, 0))
     images = scaled(cine, (slice(None),) * 2)
-    difference = flow.warp(images, fields) - images.roll(-1, 0)
     return {
-        "consecutive_rmse": float(difference.square().mean((1, 2, 3)).sqrt().mean()),
+        "consecutive_rmse": rmse(flow.warp(images, fields), images.roll(-1, 0)),
         "consecutive_temporal_gradient": gradient(fields.numpy()).mean(),
     }
 
@@ -129,7 +133,7 @@ def forms(models: list[str], subjects: int) -> dict[str, dict[str, float]]:
             error = np.linalg.norm(fields.numpy() - phantom.motion.inverse[1:], axis=1)[:, phantom.heart]
             rows[model].append(
                 {
-                    "rmse": float((made - images[1:]).square().mean((1, 2, 3)).sqrt().mean()),
+                    "rmse": rmse(made, images[1:]),
                     "epe_mm": error.mean() * phantom.cine.grid.spacing[0],
                     "folded": float(flow.folding(fields).float().mean((1, 2)).max()),
                 }
