@@ -9,46 +9,84 @@ The public names are imported when first used, so that ``import DeepRegLogic`` c
     write_motion(motion, cine, "out")
 """
 
-from importlib import import_module
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._lazy import attach
+
+if TYPE_CHECKING:
+    from .cine import Cine, FrameQuality, Motion
+    from .errors import (
+        Cancelled,
+        InputError,
+        MemoryBudgetError,
+        ModelError,
+        OutputError,
+        RegistrationError,
+    )
+    from .grid import Grid
+    from .io import list_series, read_cine, read_image, read_labels, write_cine
+    from .progress import CancelToken
+    from .registration.generate import generate_cine
+    from .registration.presets import PRESETS, Refinement
+    from .registration.register import register_cine, register_pair
+    from .results.labels import Labels
+    from .results.resample import compensate, move_points, move_points_back, propagate
+    from .results.results import Results
+    from .results.write import write_motion
+    from .zoo import list_models, load_model
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
+_MODULES = {
     "Grid": "grid",
-    "Cine": "cine",
-    "Motion": "cine",
-    "FrameQuality": "cine",
-    "RegistrationError": "errors",
-    "InputError": "errors",
-    "ModelError": "errors",
-    "OutputError": "errors",
-    "MemoryBudgetError": "errors",
-    "Cancelled": "errors",
+    **dict.fromkeys(("Cine", "FrameQuality", "Motion"), "cine"),
+    **dict.fromkeys(("RegistrationError", "InputError", "ModelError", "OutputError"), "errors"),
+    **dict.fromkeys(("MemoryBudgetError", "Cancelled"), "errors"),
     "CancelToken": "progress",
-    "read_cine": "io",
-    "read_image": "io",
-    "list_series": "io",
-    "write_motion": "io",
-    "register_cine": "register",
-    "register_pair": "register",
-    "Refinement": "refine",
-    "generate_cine": "generate",
-    "compensate": "transport",
-    "propagate": "transport",
-    "move_points": "transport",
-    "move_points_back": "transport",
-    "list_models": "zoo",
-    "load_model": "zoo",
+    **dict.fromkeys(("read_cine", "read_image", "read_labels", "list_series", "write_cine"), "io"),
+    **dict.fromkeys(("register_cine", "register_pair"), "registration.register"),
+    **dict.fromkeys(("Refinement", "PRESETS"), "registration.presets"),
+    "generate_cine": "registration.generate",
+    **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
+    "Results": "results.results",
+    "Labels": "results.labels",
+    "write_motion": "results.write",
+    **dict.fromkeys(("list_models", "load_model"), "zoo"),
 }
 
-__all__ = sorted(_PUBLIC)
+__all__ = [
+    "PRESETS",
+    "CancelToken",
+    "Cancelled",
+    "Cine",
+    "FrameQuality",
+    "Grid",
+    "InputError",
+    "Labels",
+    "MemoryBudgetError",
+    "ModelError",
+    "Motion",
+    "OutputError",
+    "Refinement",
+    "RegistrationError",
+    "Results",
+    "compensate",
+    "generate_cine",
+    "list_models",
+    "list_series",
+    "load_model",
+    "move_points",
+    "move_points_back",
+    "propagate",
+    "read_cine",
+    "read_image",
+    "read_labels",
+    "register_cine",
+    "register_pair",
+    "write_cine",
+    "write_motion",
+]
 
-
-def __getattr__(name: str) -> object:
-    if name in _PUBLIC:
-        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__ = attach(__name__, _MODULES)

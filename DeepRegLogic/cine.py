@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from .errors import InputError
 from .grid import Grid
+
+
+def intensity_range(frames: np.ndarray) -> tuple[float, float]:
+    """The 1st and 99th percentile of (at most a million) pixels, or minimum and maximum where these meet."""
+    pixels = np.ravel(frames)
+    pixels = pixels[:: max(1, pixels.size // 1_000_000)]
+    low, high = np.percentile(pixels, (1, 99))
+    if low == high:
+        low, high = pixels.min(), pixels.max()
+    return float(low), float(high)
+
+
+def scaled_frames(frames: np.ndarray) -> np.ndarray:
+    """Frames as float32 in [0, 1], from the lower to the upper end of ``intensity_range``; constant ones become 0."""
+    low, high = intensity_range(frames)
+    if high <= low:
+        return np.zeros(frames.shape, np.float32)
+    return np.clip((frames.astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
 
 
 def _times(times: np.ndarray | None, count: int, name: str) -> np.ndarray:
@@ -43,7 +62,7 @@ class Cine:
 
     frames: np.ndarray
     grid: Grid
-    times: np.ndarray | None = None
+    times: np.ndarray = None  # type: ignore[assignment]  # None is taken for frame numbers
     time_unit: str = "s"
     name: str = "cine"
     suffix: str = ""
@@ -77,26 +96,40 @@ class Cine:
         return len(self.frames)
 
 
+def _figure(unit: str, title: str, **more: Any) -> Any:
+    """A field of ``FrameQuality``: its unit ("" for a fraction) and what tables and curves call it."""
+    return field(metadata={"unit": unit, "title": title}, **more)
+
+
 @dataclass(frozen=True)
 class FrameQuality:
     """What can be measured of one frame's registration without knowing the truth.
+
+    Tables, files and the scene show every field; its metadata have the unit and the title.
 
     Attributes
     ----------
     error_before, error_after : root mean square difference to the reference frame before and after motion
         compensation, as a fraction of the cine's intensity range (1st to 99th percentile).
     folded : fraction of voxels where the displacement or its inverse folds.
-    round_trip_mean, round_trip_max : distance in voxels of a reference point to itself after going there and back.
+    inverse_consistency_mean, inverse_consistency_max : distance in voxels of a reference point to itself after the
+        displacement and its inverse.
     motion_mean, motion_max : length of the displacement in mm.
+    inverse_consistency_high : the 99th percentile of that distance over the points that stay inside the image.
+    inconsistent_at : the voxel (i, j, k) of the reference where it is largest among those.
     """
 
-    error_before: float
-    error_after: float
-    folded: float
-    round_trip_mean: float
-    round_trip_max: float
-    motion_mean: float
-    motion_max: float
+    error_before: float = _figure("", "difference to the reference before (fraction of the intensity range)")
+    error_after: float = _figure("", "difference to the reference after (fraction of the intensity range)")
+    folded: float = _figure("", "fraction of voxels that fold")
+    inverse_consistency_mean: float = _figure("voxels", "inverse-consistency error, mean")
+    inverse_consistency_max: float = _figure("voxels", "inverse-consistency error, largest")
+    motion_mean: float = _figure("mm", "displacement, mean")
+    motion_max: float = _figure("mm", "displacement, largest")
+    inverse_consistency_high: float = _figure(
+        "voxels", "inverse-consistency error, 99th percentile of the points that stay inside", default=0.0
+    )
+    inconsistent_at: tuple[int, ...] = _figure("", "voxel (i, j, k) of the largest such error", default=())
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +161,7 @@ class Motion:
     reference: int
     displacement: np.ndarray
     inverse: np.ndarray
-    times: np.ndarray | None = None
+    times: np.ndarray = None  # type: ignore[assignment]  # None is taken for frame numbers
     time_unit: str = "s"
     name: str = "cine"
     cyclic: bool = False

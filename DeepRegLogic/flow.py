@@ -11,12 +11,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .grid import Grid
+
+Field = TypeVar("Field", torch.Tensor, np.ndarray)
 
 _KERNEL = {2: "bilinear", 3: "trilinear"}
 
@@ -87,6 +90,15 @@ def warp(
     )
 
 
+def sample(fields: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Values ``[N, C, P]`` of fields ``[N, C, *spatial]`` at voxel positions ``[P, ndim]``, which may be fractional."""
+    ndim = positions.shape[1]
+    size = positions.new_tensor([max(n - 1, 1) for n in fields.shape[2:]])
+    where = (2 * positions / size - 1).flip(-1).to(fields.dtype).view(1, -1, *[1] * (ndim - 1), ndim)
+    where = where.expand(len(fields), *where.shape[1:])
+    return F.grid_sample(fields, where, padding_mode="border", align_corners=True).flatten(2)
+
+
 def compose(outer: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
     """Displacement of "first ``inner``, then ``outer``": ``w(x) = inner(x) + outer(x + inner(x))``."""
     return inner + warp(outer, inner)
@@ -123,11 +135,6 @@ def integrate(velocities: torch.Tensor, steps: int = 4) -> torch.Tensor:
     for velocity in velocities[1:]:
         displacement = compose(exp(velocity, steps), displacement)
     return displacement
-
-
-def integrate_inverse(velocities: torch.Tensor, steps: int = 4) -> torch.Tensor:
-    """The inverse of ``integrate(velocities, steps)``: the negated velocities in reverse order."""
-    return integrate(-velocities.flip(0), steps)
 
 
 @torch.no_grad()
@@ -269,17 +276,17 @@ def smooth(values: torch.Tensor, sigma: float | Sequence[float]) -> torch.Tensor
     return values
 
 
-def to_mm(displacement: torch.Tensor | np.ndarray, grid: Grid) -> torch.Tensor | np.ndarray:
+def to_mm(displacement: Field, grid: Grid) -> Field:
     """Displacement ``[..., ndim, *spatial]`` in voxels of ``grid`` to LPS millimetres ``[..., 3, *spatial]``."""
     return _apply_matrix(displacement, grid.vector_matrix, grid.ndim)
 
 
-def from_mm(displacement: torch.Tensor | np.ndarray, grid: Grid) -> torch.Tensor | np.ndarray:
+def from_mm(displacement: Field, grid: Grid) -> Field:
     """LPS mm ``[..., 3, *spatial]`` to voxels ``[..., ndim, *spatial]``; a slice drops the through-plane part."""
     return _apply_matrix(displacement, np.linalg.pinv(grid.vector_matrix), grid.ndim)
 
 
-def _apply_matrix(field: torch.Tensor | np.ndarray, matrix: np.ndarray, ndim: int) -> torch.Tensor | np.ndarray:
+def _apply_matrix(field: Field, matrix: np.ndarray, ndim: int) -> Field:
     axis = field.ndim - ndim - 1
     if isinstance(field, torch.Tensor):
         weights = torch.as_tensor(matrix, device=field.device, dtype=field.dtype)

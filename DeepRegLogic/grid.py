@@ -22,6 +22,25 @@ def flip_lps_ras(points: np.ndarray) -> np.ndarray:
     return np.asarray(points, dtype=float) * (-1.0, -1.0, 1.0)
 
 
+def working_shape(
+    shape: Sequence[int], array_spacing: Sequence[float], spacing: float, smallest: int = 2, by_slice: bool = False
+) -> tuple[int, ...]:
+    """The shape of an array resampled to ``spacing`` mm, corners aligned; with ``by_slice`` along the last two axes."""
+    kept = len(shape) - 2 if by_slice else 0
+    return tuple(
+        n if axis < kept else max(smallest, round((n - 1) * step / spacing) + 1)
+        for axis, (n, step) in enumerate(zip(shape, array_spacing, strict=True))
+    )
+
+
+def require_points(points: np.ndarray) -> np.ndarray:
+    """Points ``[P, 3]`` in mm as float64; InputError for any other shape."""
+    points = np.asarray(points, dtype=float)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"Points need shape [P, 3] in mm, not {points.shape}.")
+    return points
+
+
 @dataclass(frozen=True)
 class Grid:
     """Size, spacing, origin and direction of an image.
@@ -122,21 +141,6 @@ class Grid:
         inverse = np.linalg.inv(self.matrix[:3, :3])
         index = (np.asarray(points, dtype=float) - self.origin) @ inverse.T
         return index[..., : self.ndim][..., ::-1]
-
-    def crop(self, start: Sequence[int], shape: Sequence[int]) -> Grid:
-        """The grid of ``array[start : start + shape]``, both in array axis order."""
-        origin = self.voxel_to_mm(np.asarray(start, dtype=float))
-        size = tuple(reversed(tuple(shape))) + self.size[self.ndim :]
-        return Grid(size, self.spacing, tuple(origin), self.direction)
-
-    def resized(self, shape: Sequence[int]) -> Grid:
-        """The grid of an array resized to ``shape`` with ``align_corners=True``: first and last voxel centres stay."""
-        new = tuple(reversed(tuple(shape))) + self.size[self.ndim :]
-        spacing = tuple(
-            s * (n - 1) / (m - 1) if m > 1 and n > 1 else s
-            for s, n, m in zip(self.spacing, self.size, new, strict=True)
-        )
-        return Grid(new, spacing, self.origin, self.direction)
 
     def matches(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Whether both grids have the same voxels at the same places, to ``tolerance`` of a voxel at every corner."""

@@ -9,22 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ModelError, OutputError
+from .errors import ModelError
+from .files import own_folder, writing
 
 if TYPE_CHECKING:
-    from .networks import CineNetwork
+    from .networks import MotionNetwork
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 USER_MODELS = "TEMPORAL_REGISTRATION_MODELS"
+
+DEFAULTS = {"cine": "tlrn-cardiac", "pair": "voxelmorph-cardiac", "generate": "dragnet-cardiac"}
+"""The model of each task where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Card:
     Attributes
     ----------
     name, title, summary : the folder's name, what a user calls it, and one line on what it is for.
-    network, arguments : key of ``networks.NETWORKS`` and the arguments of its class.
+    network, arguments : name in ``networks.NETWORKS`` and the arguments of its class.
     ndim : 2 or 3 spatial axes.
     spacing : the voxel size in mm that it was trained at; images are resampled to it.
-    task : "cine" (registration; probabilistic networks generate, too), or "generate" alone.
+    capabilities : what it can do, out of "register", "generate" (cines from one frame) and "uncertainty".
     training : how it was made: data, seed, steps, commit.
     results : what was measured of it.
     licence : of the weights.
@@ -54,7 +56,7 @@ class Card:
     arguments: Mapping[str, object]
     ndim: int
     spacing: float
-    task: str = "cine"
+    capabilities: tuple[str, ...] = ("register",)
     training: Mapping[str, object] = field(default_factory=dict)
     results: Mapping[str, object] = field(default_factory=dict)
     licence: str = "Apache-2.0"
@@ -68,7 +70,7 @@ class Model:
     """A card and its network, in evaluation mode on the device asked for."""
 
     card: Card
-    network: CineNetwork
+    network: MotionNetwork
 
 
 _cache: dict[tuple[str, str], Model] = {}
@@ -108,8 +110,10 @@ def read_card(folder: str | Path) -> Card:
         raise ModelError(f"The model card '{path}' cannot be read ({error}); install the model again.") from error
     if not isinstance(values, dict):
         raise ModelError(f"The model card '{path}' is not a JSON object; install the model again.")
+    if "task" in values:  # of cards before there were capabilities
+        values["capabilities"] = ["generate" if values.pop("task") == "generate" else "register"]
     kinds = dict.fromkeys(("arguments", "training", "results", "calibration"), dict)
-    kinds |= {"ndim": int, "order": int, "spacing": (int, float)}
+    kinds |= {"ndim": int, "order": int, "spacing": (int, float), "capabilities": list}
     known = {f.name for f in fields(Card)}
     unknown = sorted(set(values) - known)
     missing = sorted({"name", "title", "summary", "network", "arguments", "ndim", "spacing", "sha256"} - set(values))
@@ -119,7 +123,7 @@ def read_card(folder: str | Path) -> Card:
             raise ModelError(f"The model card '{path}' has {what} fields: {', '.join(keys)}.")
     if values["ndim"] not in (2, 3) or not values["spacing"] > 0:
         raise ModelError(f"The model card '{path}' needs ndim 2 or 3 and a positive spacing.")
-    return Card(**values)
+    return Card(**{**values, "capabilities": tuple(values.get("capabilities", Card.capabilities))})
 
 
 def list_models() -> tuple[Card, ...]:
@@ -159,7 +163,7 @@ def clear_cache() -> None:
         _cache.clear()
 
 
-def _load_network(card: Card, path: Path) -> CineNetwork:
+def _load_network(card: Card, path: Path) -> MotionNetwork:
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -197,7 +201,7 @@ def _load_network(card: Card, path: Path) -> CineNetwork:
     return network
 
 
-def save_model(folder: str | Path, network: CineNetwork, card: Card) -> Card:
+def save_model(folder: str | Path, network: MotionNetwork, card: Card) -> Card:
     """Write ``card.json`` and ``weights.safetensors`` (float32) into ``folder``; both, or nothing.
 
     Returns the card with the sha256 of the weights. Raises OutputError where it cannot be written.
@@ -207,19 +211,8 @@ def save_model(folder: str | Path, network: CineNetwork, card: Card) -> Card:
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     content = save(weights)
     card = Card(**{**asdict(card), "sha256": hashlib.sha256(content).hexdigest()})
-    folder = Path(folder)
-    temporary = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder))
-        (temporary / WEIGHTS).write_bytes(content)
-        text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
-        (temporary / CARD).write_text(text + "\n", encoding="utf-8")
-        for name in (WEIGHTS, CARD):
-            os.replace(temporary / name, folder / name)
-    except OSError as error:
-        raise OutputError(f"The model cannot be written to '{folder}': {error.strerror or error}.") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
+    with own_folder(folder, ours=(CARD, WEIGHTS)) as work, writing(folder):
+        (work / WEIGHTS).write_bytes(content)
+        (work / CARD).write_text(text + "\n", encoding="utf-8")
     return card

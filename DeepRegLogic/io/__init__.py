@@ -1,12 +1,32 @@
-"""Readers and writers: NRRD, Slicer's .seq.nrrd, NIfTI, MetaImage, pictures, DICOM; fields as ITK has them."""
+"""Readers and writers: NRRD, Slicer's .seq.nrrd, NIfTI, MetaImage, pictures, DICOM; fields as ITK has them.
 
-from .dicom import SeriesInfo, list_series
-from .fields import read_field, write_field
-from .outputs import write_motion
-from .read import read_cine, read_image, read_label_names, read_labels
-from .write import write_cine
+The names are imported when first used, so that ``formats`` needs numpy alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .dicom.series import SeriesInfo, list_series
+    from .fields import read_field, write_field
+    from .read import READERS, Reader, Request, read_cine, read_image, read_label_names, read_labels
+    from .write import write_cine
+
+_MODULES = {
+    **dict.fromkeys(("SeriesInfo", "list_series"), "dicom.series"),
+    **dict.fromkeys(("read_field", "write_field"), "fields"),
+    **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_image"), "read"),
+    **dict.fromkeys(("read_label_names", "read_labels"), "read"),
+    "write_cine": "write",
+}
 
 __all__ = [
+    "READERS",
+    "Reader",
+    "Request",
     "SeriesInfo",
     "list_series",
     "read_cine",
@@ -16,5 +36,6 @@ __all__ = [
     "read_labels",
     "write_cine",
     "write_field",
-    "write_motion",
 ]
+
+__getattr__, __dir__ = attach(__name__, _MODULES)

@@ -9,11 +9,11 @@ import SimpleITK as sitk
 
 from .. import flow
 from ..errors import InputError
+from ..files import whole_file
 from ..grid import Grid
-from .atomic import whole_file
-from .complete import check_complete
+from .formats import suffix_of
 from .images import describe
-from .names import suffix_of
+from .integrity import check_complete
 from .write import write_image
 
 FIELD_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha", ".h5", ".tfm")
@@ -85,7 +85,7 @@ def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
     except RuntimeError as error:
         raise InputError(f"'{path}' cannot be read as a displacement field: {describe(error)}.") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
-        raise InputError(f"'{path}' is no displacement field in three dimensions.")
+        raise InputError(f"'{path}' is not a 3D displacement field.")
     if image.HasMetaDataKey("ITK_FileNotes") and image.GetMetaData("ITK_FileNotes").strip() == _TWICE:
         image = image[:, :, :1]
     grid = Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())

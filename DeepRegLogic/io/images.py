@@ -13,14 +13,8 @@ import SimpleITK as sitk
 from ..cine import Cine
 from ..errors import InputError, MemoryBudgetError
 from ..grid import Grid
-from .complete import check_complete
-from .names import PICTURES, stem_of, suffix_of
-
-_SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0, "minutes": 60.0}
-_SECONDS |= {"ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3}
-_SECONDS |= {"us": 1e-6, "µs": 1e-6, "usec": 1e-6, "microsecond": 1e-6, "microseconds": 1e-6}
-
-_LUMA = (0.299, 0.587, 0.114)
+from .formats import PICTURES, luminance, stem_of, suffix_of, usable_times
+from .integrity import check_complete
 
 
 def check_budget(name: str, size: int, memory_gb: float | None) -> None:
@@ -30,24 +24,6 @@ def check_budget(name: str, size: int, memory_gb: float | None) -> None:
             f"'{name}' holds {size / 1e9:.2f} GB of pixels, more than the {memory_gb:g} GB that may be used; "
             "crop it, take fewer frames, or allow more memory."
         )
-
-
-def luminance(colour: np.ndarray) -> np.ndarray:
-    """Red, green, blue ``[..., 3 or more]`` to luminance ``[...]`` of the same type (ITU-R BT.601 weights)."""
-    grey = colour[..., 0] * _LUMA[0] + colour[..., 1] * _LUMA[1] + colour[..., 2] * _LUMA[2]
-    return (np.rint(grey) if colour.dtype.kind in "ui" else grey).astype(colour.dtype)
-
-
-def usable_times(values: Sequence[float] | None, unit: str, count: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Frame times in seconds, or None (frames are numbered) with the note that says why."""
-    if values is None:
-        return None, ()
-    times = np.asarray(values, dtype=float)
-    if len(times) != count or not np.isfinite(times).all() or np.any(np.diff(times) <= 0):
-        return None, ("The frame times in the header do not rise from frame to frame; frames are numbered instead.",)
-    if unit.strip().lower() not in _SECONDS:
-        return None, ("The header gives no unit of time for its frames; frames are numbered instead.",)
-    return times * _SECONDS[unit.strip().lower()], ()
 
 
 @dataclass(frozen=True)

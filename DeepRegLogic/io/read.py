@@ -1,8 +1,14 @@
-"""Reading: which reader a path belongs to."""
+"""Reading: ``READERS``, each with what it accepts, and ``read_cine`` and its kin, which ask them in turn.
+
+To add a reader is to add an entry; it is asked before those that are there:
+
+    READERS.add("mp4", Reader(lambda paths: paths[0].suffix == ".mp4", read_mp4))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +17,43 @@ import SimpleITK as sitk
 from ..cine import Cine
 from ..errors import InputError
 from ..grid import Grid
-from .dicom import choose_series, find_dicom, is_dicom, read_classic, series_of
+from ..registry import Registry
+from .dicom.classic import read_classic
+from .dicom.multiframe import read_multiframe
+from .dicom.series import choose_series, find_dicom, is_dicom, series_of
+from .formats import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
 from .images import read_file, read_list
-from .multiframe import read_multiframe
-from .names import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
 
 Source = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be read.
+
+    Attributes
+    ----------
+    paths : one file or folder, or several files in the order of time.
+    series : which DICOM series of several.
+    name : of the cine, "" for that of the file or folder.
+    memory_gb : refuse, before pixels are read, what holds more gigabytes of them.
+    """
+
+    paths: tuple[Path, ...]
+    series: str | None = None
+    name: str = ""
+    memory_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """An entry of ``READERS``: whether it accepts paths (one file or folder, or several files), and what it reads."""
+
+    accepts: Callable[[tuple[Path, ...]], bool]
+    read: Callable[[Request], Cine]
+
+
+READERS: Registry[Reader] = Registry("reader")
 
 
 def read_cine(
@@ -79,7 +116,7 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
     labels = image.frames[0]
     if labels.dtype.kind == "f":
         if not np.array_equal(labels, np.rint(labels)):
-            raise InputError(f"'{path}' holds fractions, so it is no label map; give one with whole numbers.")
+            raise InputError(f"'{path}' has non-integer values, so it is not a label map; give one with whole numbers.")
         labels = labels.astype(np.int32)
     if suffix_of(path) == ".seg.nrrd":
         labels = _uncropped(labels, image.grid, grid, path)
@@ -133,22 +170,16 @@ def _title(source: Source) -> str:
 
 
 def _read(source: Source, series: str | None, name: str | None, memory_gb: float | None) -> Cine:
-    if not isinstance(source, (str, Path)):
-        paths = [Path(path).expanduser() for path in source]
-        if not paths:
-            raise InputError("No files were given.")
-        for path in paths:
+    sources = [source] if isinstance(source, (str, Path)) else list(source)
+    paths = tuple(Path(path).expanduser() for path in sources)
+    if not paths:
+        raise InputError("No files were given.")
+    for path in paths:
+        if len(paths) > 1 or not path.is_dir():
             _check_file(path)
-        if len(paths) == 1:
-            return _read_one(paths[0], name, memory_gb)
-        if all(is_dicom(path) for path in paths):
-            return _read_series(paths, series, name or paths[0].parent.name, memory_gb)
-        return read_list(paths, name or stem_of(paths[0]).rstrip("0123456789-_. ") or "cine", memory_gb)
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return _read_folder(path, series, name or path.resolve().name, memory_gb)
-    _check_file(path)
-    return _read_one(path, name, memory_gb)
+    request = Request(paths, series, name or "", memory_gb)
+    reader = next(reader for reader in reversed(list(READERS.values())) if reader.accepts(paths))
+    return reader.read(request)
 
 
 def _check_file(path: Path) -> None:
@@ -165,12 +196,23 @@ def _check_file(path: Path) -> None:
         raise InputError(f"'{path}' is an empty file.")
 
 
-def _read_one(path: Path, name: str | None, memory_gb: float | None) -> Cine:
-    if is_dicom(path):
-        return _read_series([path], None, name or path.stem, memory_gb)
+def _read_image_file(request: Request) -> Cine:
+    (path,) = request.paths
     if suffix_of(path) in (".dcm", ".ima"):
-        raise InputError(f"'{path}' is no DICOM file, or its beginning is lost.")
-    return read_file(path, name, memory_gb)
+        raise InputError(f"'{path}' is not a DICOM file, or its header is damaged.")
+    return read_file(path, request.name or None, request.memory_gb)
+
+
+def _read_image_files(request: Request) -> Cine:
+    name = request.name or stem_of(request.paths[0]).rstrip("0123456789-_. ") or "cine"
+    return read_list(request.paths, name, request.memory_gb)
+
+
+def _read_dicom_files(request: Request) -> Cine:
+    first, series = request.paths[0], request.series
+    if len(request.paths) == 1:
+        return _read_series(request.paths, None, request.name or first.stem, request.memory_gb)
+    return _read_series(request.paths, series, request.name or first.parent.name, request.memory_gb)
 
 
 def _read_series(paths: Sequence[Path], series: str | None, name: str, memory_gb: float | None) -> Cine:
@@ -184,10 +226,12 @@ def _read_series(paths: Sequence[Path], series: str | None, name: str, memory_gb
     return read_multiframe(info.files[0], name, memory_gb)
 
 
-def _read_folder(folder: Path, series: str | None, name: str, memory_gb: float | None) -> Cine:
+def _read_folder(request: Request) -> Cine:
+    (folder,) = request.paths
+    name = request.name or folder.resolve().name
     dicom = find_dicom(folder)
     if dicom:
-        return _read_series(dicom, series, name, memory_gb)
+        return _read_series(dicom, request.series, name, request.memory_gb)
     files = sorted((p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural)
     images = [path for path in files if suffix_of(path) in SUFFIXES]
     if not images:
@@ -199,7 +243,14 @@ def _read_folder(folder: Path, series: str | None, name: str, memory_gb: float |
             f"'{folder}' holds images of several kinds ({', '.join(kinds)}); give the files of the frames."
         )
     if len(images) == 1:
-        return read_file(images[0], name, memory_gb)
+        return read_file(images[0], name, request.memory_gb)
     for path in images:
         _check_file(path)
-    return read_list(images, name, memory_gb)
+    return read_list(images, name, request.memory_gb)
+
+
+# those that accept less come later, and are asked first
+READERS.add("image files", Reader(lambda paths: True, _read_image_files))
+READERS.add("image file", Reader(lambda paths: len(paths) == 1, _read_image_file))
+READERS.add("DICOM files", Reader(lambda paths: all(is_dicom(path) for path in paths), _read_dicom_files))
+READERS.add("folder", Reader(lambda paths: len(paths) == 1 and paths[0].is_dir(), _read_folder))

@@ -10,16 +10,41 @@ import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError
+from ..files import whole_file, whole_folder
 from ..grid import Grid
-from .atomic import whole_file, whole_folder
-from .complete import check_complete
-from .names import suffix_of
+from .formats import PICTURES, suffix_of
+from .integrity import check_complete
 
 _NRRD_TYPES = {
     "int8": "signed char", "uint8": "unsigned char", "int16": "short", "uint16": "unsigned short",
     "int32": "int", "uint32": "unsigned int", "int64": "long long", "uint64": "unsigned long long",
     "float32": "float", "float64": "double",
 }  # fmt: skip
+
+
+_KEPT = (".seq.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
+
+
+def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """``values`` in ``dtype``: rounded and clipped to its range where it holds integers."""
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    if dtype.kind == "b":
+        return values > 0.5
+    limits = np.iinfo(dtype)
+    # float32 cannot hold the largest integers of 32 and 64 bits, so clipping is done in double precision and below them
+    top = np.nextafter(float(limits.max), 0.0) if limits.bits > 32 else float(limits.max)
+    return np.clip(np.rint(values.astype(np.float64)), float(limits.min), top).astype(dtype)
+
+
+def image_suffix(cine: Cine, frames: np.ndarray) -> str:
+    """The suffix in which frames that come from ``cine`` are written: the cine's own where that can be written.
+
+    "" stands for a folder of PNG files (lists of pictures); DICOM becomes ``.seq.nrrd``.
+    """
+    if cine.suffix in PICTURES and cine.grid.ndim == 2:
+        return "" if {frames.dtype, cine.frames.dtype} <= {np.dtype(np.uint8), np.dtype(np.uint16)} else ".seq.nrrd"
+    return cine.suffix if cine.suffix in _KEPT else ".seq.nrrd"
 
 
 def write_cine(path: str | Path, frames: np.ndarray, like: Cine) -> None:

@@ -1,46 +1,35 @@
-"""Networks: one file a published system, each a ``torch.nn.Module`` and nothing else.
+"""Networks: one file a published system, each a ``torch.nn.Module`` that knows tensors and fields and nothing else.
 
-Every cine network is called as ``velocity = network(reference, frames)``; ``base.CineNetwork`` has the contract.
+``base.MotionNetwork`` is the contract of all, ``base.NETWORKS`` has them by name; every file in this folder is looked
+through for networks when the package is imported.
 """
 
 from __future__ import annotations
 
-from .base import CineNetwork
+import pkgutil
+from importlib import import_module
+
+from .base import GENERATE, NETWORKS, REGISTER, UNCERTAINTY, CineNetwork, GenerativeNetwork, MotionNetwork, build
+
 from .dragnet import DragNet
 from .dragnet_flow import DragNetFlow
 from .tlrn import TLRN
 from .voxelmorph import ProbabilisticVoxelMorph, VoxelMorph
 
-NETWORKS: dict[str, type[CineNetwork | DragNet]] = {
-    "dragnet": DragNet,
-    "dragnet-flow": DragNetFlow,
-    "tlrn": TLRN,
-    "voxelmorph": VoxelMorph,
-    "voxelmorph-probabilistic": ProbabilisticVoxelMorph,
-}
-
-
-def build(name: str, **arguments: object) -> CineNetwork | DragNet:
-    """A new, untrained network of the registry.
-
-    Raises
-    ------
-    ValueError : a name that is not in the registry, or arguments that the network does not take.
-    """
-    if name not in NETWORKS:
-        raise ValueError(f"There is no network '{name}'; there are {', '.join(NETWORKS)}.")
-    try:
-        return NETWORKS[name](**arguments)
-    except TypeError as error:
-        raise ValueError(f"The network '{name}' cannot be built with {arguments}: {error}.") from error
-
+for _file in pkgutil.iter_modules(__path__):
+    import_module(f".{_file.name}", __name__)
 
 __all__ = [
+    "GENERATE",
     "NETWORKS",
+    "REGISTER",
     "TLRN",
+    "UNCERTAINTY",
     "CineNetwork",
     "DragNet",
     "DragNetFlow",
+    "GenerativeNetwork",
+    "MotionNetwork",
     "ProbabilisticVoxelMorph",
     "VoxelMorph",
     "build",

@@ -1,26 +1,126 @@
-"""What every cine network shares: its contract, padding, the pairing of frames with the reference, the last layer."""
+"""The one contract of all networks, their register, and what cine networks share.
+
+A network is one file: a class with the decorator, its ``estimate``, and what it can do.
+
+    @register("tlrn")
+    class TLRN(CineNetwork): ...
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..registry import Registry
+from ..transformations import StationaryVelocity, Transformation
+
 CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 SLOPE = 0.2
 """Of every leaky rectifier."""
 
+REGISTER, GENERATE, UNCERTAINTY = "register", "generate", "uncertainty"
+"""What networks can do, as cards list it."""
 
-def fast_layout(x: torch.Tensor) -> torch.Tensor:
+
+class MotionNetwork(nn.Module):
+    """What a network takes and gives, what it can do, and what trains it.
+
+    Attributes
+    ----------
+    ndim : 2 or 3 spatial axes; a network of 2 takes stacks slice by slice.
+    divisor : sizes are brought to a multiple of it by the network itself: images of any size may come.
+    capabilities : of the class, a share of "register", "generate" and "uncertainty".
+    training_task : name of the task in ``training.tasks`` that trains it.
+    """
+
+    ndim: int
+    divisor: int = 1
+    capabilities: ClassVar[frozenset[str]] = frozenset({REGISTER})
+    training_task: ClassVar[str] = "registration"
+
+    def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> Transformation:
+        """The motion of N cines.
+
+        Parameters
+        ----------
+        reference : ``[N, 1, *spatial]`` in [0, 1].
+        frames : ``[N, T, 1, *spatial]`` in [0, 1], in time order, without the reference.
+
+        Returns
+        -------
+        A transformation of N * T frames, those of one cine side by side, with a covariance where the network has the
+        capability "uncertainty".
+
+        Raises
+        ------
+        ValueError : shapes that do not fit.
+        """
+        raise NotImplementedError
+
+
+class GenerativeNetwork(MotionNetwork):
+    """A network that can also make a motion from the first frames alone (capability "generate")."""
+
+    def new_motion(
+        self, images: torch.Tensor, n_frames: int, phase: torch.Tensor, generator: torch.Generator | None = None
+    ) -> Iterator[Transformation]:
+        """Draw the motion of N cines that begin with real frames.
+
+        Parameters
+        ----------
+        images : ``[N, k, 1, H, W]`` in [0, 1], the first k frames of N cines.
+        n_frames : of a cine, the real ones included.
+        phase : where the frames are in the cycle, ``[N, n_frames]`` from 0 to 1.
+
+        Yields
+        ------
+        For the frames 1 to ``n_frames - 1`` a transformation of N frames, with the first frame as reference.
+        """
+        raise NotImplementedError
+
+
+NETWORKS: Registry[type[MotionNetwork]] = Registry("network")
+
+_Class = TypeVar("_Class", bound=type[MotionNetwork])
+
+
+def register(name: str) -> Callable[[_Class], _Class]:
+    """Add a class to ``NETWORKS``, under the name that configurations and cards have."""
+
+    def add(network: _Class) -> _Class:
+        NETWORKS.add(name, network)
+        return network
+
+    return add
+
+
+def build(name: str, **arguments: object) -> MotionNetwork:
+    """A new, untrained network of the register.
+
+    Raises
+    ------
+    ValueError : a name that is not in the register, or arguments that the network does not take.
+    """
+    try:
+        return NETWORKS.choose(name)(**arguments)
+    except TypeError as error:
+        raise ValueError(f"The network '{name}' cannot be built with {arguments}: {error}.") from error
+
+
+def channels_last(x: torch.Tensor) -> torch.Tensor:
     """The same numbers with channels last in memory, in which 2D convolutions are faster."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-class CineNetwork(nn.Module):
-    """A network that takes a reference and the frames of a cine and returns one stationary velocity a frame.
+class CineNetwork(MotionNetwork):
+    """A network that returns one stationary velocity a frame.
 
     A subclass gives ``features``, and calls ``initialise`` when its layers are there. Images of any size are padded at
-    the border to a multiple of ``multiple``, and the velocities cropped again. The last layer starts near zero, so that
+    the border to a multiple of ``divisor``, and the velocities cropped again. The last layer starts near zero, so that
     an untrained network is near the identity, and always computes in float32, so that mixed precision does not round
     the velocities.
 
@@ -28,15 +128,15 @@ class CineNetwork(nn.Module):
     ----------
     ndim : number of spatial axes, 2 or 3.
     channels : number of channels that ``features`` returns.
-    multiple : what the spatial size inside must be a multiple of.
+    divisor : what the spatial size inside must be a multiple of.
     """
 
-    def __init__(self, ndim: int, channels: int, multiple: int) -> None:
+    def __init__(self, ndim: int, channels: int, divisor: int) -> None:
         super().__init__()
         if ndim not in CONVOLUTION:
             raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
         self.ndim = ndim
-        self.multiple = multiple
+        self.divisor = divisor
         self.head = CONVOLUTION[ndim](channels, ndim, 3, padding=1)
 
     def initialise(self) -> None:
@@ -52,22 +152,16 @@ class CineNetwork(nn.Module):
         """``[batch * T, 2, *spatial]`` pairs (reference, frame), frames of one cine side by side, to features."""
         raise NotImplementedError
 
-    def forward(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-        """Velocities of the frames.
+    def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
+        return StationaryVelocity(self(reference, frames).flatten(0, 1))
 
-        Parameters
-        ----------
-        reference : ``[N, 1, *spatial]`` in [0, 1].
-        frames : ``[N, T, 1, *spatial]`` in [0, 1], in time order, without the reference.
+    def forward(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """Velocities of the frames, for the images that ``estimate`` takes.
 
         Returns
         -------
         Stationary velocities ``[N, T, ndim, *spatial]`` in voxels, float32: ``flow.exp(v)`` resamples a frame onto the
         reference, ``flow.exp(-v)`` the reference onto the frame.
-
-        Raises
-        ------
-        ValueError : shapes that do not fit.
         """
         spatial = tuple(reference.shape[2:])
         fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
@@ -78,10 +172,10 @@ class CineNetwork(nn.Module):
             )
         batch, count = frames.shape[:2]
         pairs = torch.cat([reference[:, None].expand_as(frames), frames], dim=2).flatten(0, 1)
-        margins = [-n % self.multiple for n in spatial]
+        margins = [-n % self.divisor for n in spatial]
         starts = [m // 2 for m in margins]
         padding = [p for start, m in zip(starts, margins, strict=True) for p in (m - start, start)][::-1]
-        features = self.features(fast_layout(F.pad(pairs, padding, mode="replicate")), batch)
+        features = self.features(channels_last(F.pad(pairs, padding, mode="replicate")), batch)
         with torch.autocast(features.device.type, enabled=False):
             velocity = self.head(features.float())
         for axis, (start, n) in enumerate(zip(starts, spatial, strict=True)):

@@ -16,7 +16,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import flow
-from .probabilistic import (
+from ..transformations import Displacement, Transformation
+from ..uncertainty.covariance import compose
+from .base import GENERATE, REGISTER, UNCERTAINTY, GenerativeNetwork, register
+from .layers import (
     ConvLSTM,
     DenseFeatures,
     DenseLatent,
@@ -24,15 +27,16 @@ from .probabilistic import (
     MotionGaussian,
     MotionHead,
     Posterior,
+    SharedNoise,
     State,
-    SteadyDraw,
-    down,
+    conv_down,
+    conv_up,
     stack,
-    up,
 )
 
 
-class DragNet(nn.Module):
+@register("dragnet")
+class DragNet(GenerativeNetwork):
     """The published network, with 1 218 253 parameters: images of any size go through a grid of 128 x 128 pixels.
 
     Its motion is a displacement that resamples the moving image onto the fixed one.
@@ -45,9 +49,10 @@ class DragNet(nn.Module):
     recurrent : False leaves the memory out and gives z the prior N(0, 1), as in the paper's ablation.
     """
 
-    multiple = 128
+    divisor = 128
     cells_per_axis = 16
-    diffeomorphic = False
+    capabilities = frozenset({REGISTER, GENERATE, UNCERTAINTY})
+    training_task = "evidence"
 
     def __init__(self, ndim: int = 2, mode: str = "consecutive", recurrent: bool = True) -> None:
         super().__init__()
@@ -62,14 +67,30 @@ class DragNet(nn.Module):
 
     def _build(self) -> None:
         size = self.cells_per_axis
-        self.image_features = nn.Sequential(down(1, 32), down(32, 32))
+        self.image_features = nn.Sequential(conv_down(1, 32), conv_down(32, 32))
         self.posterior_latent = DenseLatent(32 + (16 if self.recurrent else 0), 16, size * size, 64)
         self.latent_features = DenseFeatures(64, 16, (size, size), 32)
-        self.motion = nn.Sequential(up(64, 32), up(32, 32))
+        self.motion = nn.Sequential(conv_up(64, 32), conv_up(32, 32))
         self.head = MotionHead(32)
         if self.recurrent:
             self.prior_latent = DenseLatent(16, 4, size * size, 64)
             self.memory = ConvLSTM(64, (32, 16))
+
+    def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> Transformation:
+        """The motion's mean and covariance, chained from frame to frame in "consecutive" mode.
+
+        The network's displacements take the first frame onto the others and may fold; their inverses, which register,
+        are found by a fixed point.
+        """
+        motion = self.posterior(reference, frames).motion
+        fields = zip(motion.mean.unbind(1), motion.covariance().unbind(1), strict=True)
+        chain = [next(fields)]
+        for field, covariance in fields:
+            if self.mode == "consecutive":
+                field, covariance = compose(*chain[-1], field, covariance)
+            chain.append((field, covariance))
+        backs, covariances = (torch.stack(parts[: frames.shape[1]], dim=1) for parts in zip(*chain, strict=True))
+        return Displacement.from_inverse(backs.flatten(0, 1), covariances.flatten(0, 1))
 
     def forward(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """Mean of the motion, ``[N, T, 2, H, W]``; see ``posterior``."""
@@ -126,7 +147,7 @@ class DragNet(nn.Module):
             prior=stack([step[1] for step in steps]),
         )
 
-    def imagine(
+    def rollout(
         self,
         images: torch.Tensor,
         n_frames: int,
@@ -160,7 +181,7 @@ class DragNet(nn.Module):
 
         moving = [part[:, 0] for part in features]
         back = images.new_zeros(len(images), 2, *size)
-        state = self.begin(moving[-1], evidence(0), _phases(phase, 1))
+        state = self.initial_state(moving[-1], evidence(0), _phases(phase, 1))
         like = self.infer(state, evidence(0)).mean
         for t in range(1, n_frames):
             z = self.infer(state, evidence(t)).mean if t < count else draw(self.prior(state, like, moving[-1]))
@@ -173,15 +194,26 @@ class DragNet(nn.Module):
                     made = [part[:, t] for part in features]
                 else:
                     made = self.encode(self.fit(flow.warp(images[:, 0], back)))
-                state = self.remember(state, latents, made[-1], _phases(phase, t + 1))
+                state = self.update(state, latents, made[-1], _phases(phase, t + 1))
                 if self.mode == "consecutive":
                     moving = made
 
-    def steady_draw(
+    def new_motion(
+        self, images: torch.Tensor, n_frames: int, phase: torch.Tensor, generator: torch.Generator | None = None
+    ) -> Iterator[Transformation]:
+        noise = self.shared_noise(images, phase, generator)
+        for motion, back in self.rollout(images, n_frames, noise, phase):
+            yield self.transformation(motion, back)
+
+    def transformation(self, motion: MotionGaussian, back: torch.Tensor) -> Transformation:
+        """What a step of ``rollout`` is of the first frame."""
+        return Displacement.from_inverse(back)
+
+    def shared_noise(
         self, images: torch.Tensor, phase: torch.Tensor, generator: torch.Generator | None = None
-    ) -> SteadyDraw:
-        """How ``imagine`` draws a new cine from its first frames ``[N, k, 1, H, W]``; ``phase`` as there."""
-        return SteadyDraw(generator)
+    ) -> SharedNoise:
+        """How ``rollout`` draws a new cine from its first frames ``[N, k, 1, H, W]``; ``phase`` as there."""
+        return SharedNoise(generator)
 
     def pull_back(self, motion: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         """What resamples the first frame onto the next one, from the motion and that of the frame before."""
@@ -204,7 +236,7 @@ class DragNet(nn.Module):
             images[:, targets].flatten(0, 1), images[:, sources].flatten(0, 1), features[:, targets].flatten(0, 1)
         )
         evidence = evidence.unflatten(0, (len(images), -1))
-        state = self.begin(features[:, 0], evidence[:, 0], _phases(phase, order[0]))
+        state = self.initial_state(features[:, 0], evidence[:, 0], _phases(phase, order[0]))
         steps = []
         for step, target in enumerate(order):
             latent = self.infer(state, evidence[:, step + 1])
@@ -212,12 +244,12 @@ class DragNet(nn.Module):
             latents = self.latent_features(z, self.cells(features))
             steps.append((latent, self.prior(state, latent.mean, features[:, sources[step + 1]]), latents))
             if step + 1 < len(order):
-                state = self.remember(state, latents, features[:, target], _phases(phase, order[step + 1]))
+                state = self.update(state, latents, features[:, target], _phases(phase, order[step + 1]))
         return steps
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``[N, 1, H, W]`` as the network takes them: here on its working grid of 128 x 128 pixels."""
-        return flow.resize_image(images, (self.multiple, self.multiple))
+        return flow.resize_image(images, (self.divisor, self.divisor))
 
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Features of images that ``fit`` made fit, from fine to coarse."""
@@ -228,7 +260,7 @@ class DragNet(nn.Module):
         motion = self.head(self.motion(torch.cat([latents, moving[-1]], dim=1)))
         if size == tuple(motion.mean.shape[2:]):
             return motion
-        area = (size[0] - 1) * (size[1] - 1) / (self.multiple - 1) ** 2
+        area = (size[0] - 1) * (size[1] - 1) / (self.divisor - 1) ** 2
         log_variance = F.interpolate(motion.log_variance, size=size, mode="bilinear", align_corners=True)
         return MotionGaussian(
             flow.resize(motion.mean, size), log_variance + math.log(area), flow.resize(motion.factor, size)
@@ -242,11 +274,11 @@ class DragNet(nn.Module):
         """What the posterior of z sees of a frame: from images that ``fit`` made fit, and the fixed one's features."""
         return features
 
-    def begin(self, features: torch.Tensor, evidence: torch.Tensor, phase: torch.Tensor | None = None) -> State:
+    def initial_state(self, features: torch.Tensor, evidence: torch.Tensor, phase: torch.Tensor | None = None) -> State:
         """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N, 2]``: the first, the next."""
         state = self.memory.zeros(features) if self.recurrent else []
         latents = self.latent_features(self.infer(state, evidence).mean, self.cells(features))
-        return self.remember(state, latents, features, phase)
+        return self.update(state, latents, features, phase)
 
     def infer(self, state: State, evidence: torch.Tensor) -> Gaussian:
         """Posterior of z given the memory and the frame (eq. 6)."""
@@ -261,7 +293,7 @@ class DragNet(nn.Module):
             return Gaussian(torch.zeros_like(like), torch.zeros_like(like))
         return self.prior_latent(state[-1][0])
 
-    def remember(
+    def update(
         self, state: State, latents: torch.Tensor, frame: torch.Tensor, phase: torch.Tensor | None = None
     ) -> State:
         """The memory after a frame (eq. 9, which also lists the motion; it is a function of what goes in here)."""

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import flow
-from .base import SLOPE, fast_layout
+from ..transformations import StationaryVelocity
+from .base import SLOPE, channels_last, register
 from .dragnet import DragNet
-from .probabilistic import ConvLSTM, Gaussian, MotionGaussian, MotionHead, State, SteadyDraw
+from .layers import ConvLSTM, Gaussian, MotionGaussian, MotionHead, SharedNoise, State, upsample2
 
 _SQUARINGS = 6
 _CELL = 8
@@ -17,10 +18,6 @@ _CELL = 8
 
 def _convolution(channels_in: int, channels: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1), nn.LeakyReLU(SLOPE))
-
-
-def _twice(x: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class Pyramid(nn.Module):
@@ -38,10 +35,10 @@ class Pyramid(nn.Module):
         self.join = _convolution(2 * width, width)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        half = self.at_half(fast_layout(images))
+        half = self.at_half(channels_last(images))
         quarter = self.at_quarter(half)
         eighth = self.at_eighth(quarter)
-        return [half, quarter, self.join(torch.cat([eighth, _twice(self.deep(eighth))], dim=1))]
+        return [half, quarter, self.join(torch.cat([eighth, upsample2(self.deep(eighth))], dim=1))]
 
 
 class SpatialLatent(nn.Module):
@@ -75,6 +72,7 @@ class SpatialFeatures(nn.Module):
         return self.mix(torch.cat([local.unflatten(1, (self.local, *cells)), shared], dim=1))
 
 
+@register("dragnet-flow")
 class DragNetFlow(DragNet):
     """DragNet for users: images of any size, any number of frames, and a motion without folds.
 
@@ -95,8 +93,8 @@ class DragNetFlow(DragNet):
     local, shared : numbers of the latent a cell, and for the whole image.
     """
 
-    multiple = 16
-    diffeomorphic = True
+    divisor = 16
+    training_task = "variational"
 
     def __init__(
         self,
@@ -147,8 +145,15 @@ class DragNetFlow(DragNet):
         for last in (self.beat_noise, self.likely_beat[-1]):
             nn.init.normal_(last.weight, std=0.03)
 
+    def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
+        motion = self.posterior(reference, frames).motion
+        return StationaryVelocity(motion.mean.flatten(0, 1), motion.covariance().flatten(0, 1))
+
+    def transformation(self, motion: MotionGaussian, back: torch.Tensor) -> StationaryVelocity:
+        return StationaryVelocity(motion.mean)
+
     def fit(self, images: torch.Tensor) -> torch.Tensor:
-        rows, columns = (-n % self.multiple for n in images.shape[2:])
+        rows, columns = (-n % self.divisor for n in images.shape[2:])
         return F.pad(images, (0, columns, 0, rows), mode="replicate")
 
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -157,8 +162,8 @@ class DragNetFlow(DragNet):
     def decode(self, latents: torch.Tensor, moving: list[torch.Tensor], size: tuple[int, int]) -> MotionGaussian:
         half, quarter, cells = moving
         x = self.cells_motion(torch.cat([latents, cells], dim=1))
-        x = self.quarter_motion(torch.cat([_twice(x), quarter], dim=1))
-        motion = self.head(self.half_motion(torch.cat([_twice(x), half], dim=1)))
+        x = self.quarter_motion(torch.cat([upsample2(x), quarter], dim=1))
+        motion = self.head(self.half_motion(torch.cat([upsample2(x), half], dim=1)))
         with torch.autocast(latents.device.type, enabled=False):
             coarse = F.interpolate(self.coarse(latents.float()), scale_factor=4, mode="bilinear")
         motion = MotionGaussian(motion.mean + coarse, motion.log_variance, motion.factor)
@@ -179,7 +184,7 @@ class DragNetFlow(DragNet):
     def pull_back(self, motion: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         return flow.exp(-motion, _SQUARINGS)
 
-    def remember(
+    def update(
         self, state: State, latents: torch.Tensor, frame: torch.Tensor, phase: torch.Tensor | None = None
     ) -> State:
         if not self.recurrent:
@@ -189,7 +194,7 @@ class DragNetFlow(DragNet):
         return self.memory(torch.cat([latents.to(frame.dtype), frame, clock], dim=1), state)
 
     def beat(self, latent: torch.Tensor, phase: torch.Tensor, size: tuple[int, int]) -> Gaussian:
-        """The noise of a whole beat as its frames tell it: what the shared part of a ``SteadyDraw`` would have been.
+        """The noise of a whole beat as its frames tell it: what the shared part of a ``SharedNoise`` would have been.
 
         In training it stands for that noise, so that the network learns which draw makes which heart.
 
@@ -202,7 +207,7 @@ class DragNetFlow(DragNet):
         -------
         ``[N, shared]``.
         """
-        cells = tuple(-(-n // self.multiple) * self.multiple // _CELL for n in size)
+        cells = tuple(-(-n // self.divisor) * self.divisor // _CELL for n in size)
         pooled = _pooled(self.latent_features(latent.flatten(0, 1), cells)).unflatten(0, latent.shape[:2])
         pairs = torch.stack([phase[:, :1].expand(-1, latent.shape[1]), phase[:, 1:]], dim=-1)
         clock = _clock(pairs.flatten(0, 1)).unflatten(0, latent.shape[:2])
@@ -218,10 +223,10 @@ class DragNetFlow(DragNet):
         mean, log_variance = self.likely_beat(torch.cat([pooled, _clock(phase[:, :1])], dim=1)).chunk(2, 1)
         return Gaussian(mean.float(), log_variance.float())
 
-    def steady_draw(
+    def shared_noise(
         self, images: torch.Tensor, phase: torch.Tensor, generator: torch.Generator | None = None
-    ) -> SteadyDraw:
-        return SteadyDraw(generator, last=self.beat_prior(images[:, 0], phase).sample(generator))
+    ) -> SharedNoise:
+        return SharedNoise(generator, last=self.beat_prior(images[:, 0], phase).sample(generator))
 
 
 def _pooled(features: torch.Tensor) -> torch.Tensor:

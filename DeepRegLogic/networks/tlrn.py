@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import CONVOLUTION, SLOPE, CineNetwork, fast_layout
+from .base import CONVOLUTION, SLOPE, CineNetwork, channels_last, register
 
 _BATCH_NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL = {2: F.max_pool2d, 3: F.max_pool3d}
@@ -46,6 +46,7 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu(self.residual(x) + self.shortcut(x), SLOPE)
 
 
+@register("tlrn")
 class TLRN(CineNetwork):
     """The temporal latent residual network.
 
@@ -103,7 +104,7 @@ class TLRN(CineNetwork):
         for layer in self.encoder:
             skips.append(layer(x))
             x = _POOL[self.ndim](skips[-1], 2)
-        x = fast_layout(self._along_time(x.unflatten(0, (batch, -1))).flatten(0, 1))
+        x = channels_last(self._along_time(x.unflatten(0, (batch, -1))).flatten(0, 1))
         for layer in self.decoder:
             x = torch.cat([F.interpolate(layer(x), scale_factor=2.0, mode="nearest"), skips.pop()], dim=1)
         return self.remaining(x)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .base import CONVOLUTION, CineNetwork
+from ..transformations import StationaryVelocity
+from .base import CONVOLUTION, REGISTER, UNCERTAINTY, CineNetwork, register
 
 
+@register("voxelmorph")
 class VoxelMorph(CineNetwork):
     """The pairwise baseline: a frame's velocity comes from that frame and the reference alone.
 
@@ -46,13 +48,16 @@ class VoxelMorph(CineNetwork):
         return self.backbone(pairs)
 
 
+@register("voxelmorph-probabilistic")
 class ProbabilisticVoxelMorph(VoxelMorph):
     """VoxelMorph whose velocity has a normal posterior with a variance of its own in every component and voxel.
 
     Dalca et al. 2019 (Medical Image Analysis 57), section 3: ``forward`` gives the means, so that it registers like any
-    other network; ``distribution`` gives the variances, too. What the variances mean for the displacement is found by
-    drawing velocities (``uncertainty.drawn``).
+    other network; ``distribution`` gives the variances, too, and ``estimate`` has them as a covariance of the velocity.
     """
+
+    capabilities = frozenset({REGISTER, UNCERTAINTY})
+    training_task = "sampling"
 
     def __init__(self, ndim: int = 2, **channels: Sequence[int]) -> None:
         super().__init__(ndim, **channels)
@@ -64,6 +69,10 @@ class ProbabilisticVoxelMorph(VoxelMorph):
         """Mean and logarithm of the variance ``[N, T, ndim, *spatial]`` of the velocities, in voxels."""
         mean, log_variance = super().forward(reference, frames).chunk(2, dim=2)
         return mean, log_variance.clamp(-12, 6)
+
+    def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
+        mean, log_variance = (part.flatten(0, 1) for part in self.distribution(reference, frames))
+        return StationaryVelocity(mean, torch.diag_embed(log_variance.exp().movedim(1, -1)).movedim((-2, -1), (1, 2)))
 
     def forward(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         return self.distribution(reference, frames)[0]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from ..progress import Reporter
-from . import animation, figures, style
-from .results import Results
+from matplotlib.figure import Figure
 
-__all__ = ["Results", "write_figures"]
+from ..progress import Reporter
+from ..results.results import Results
+from . import animation, figures, style
+
+__all__ = ["write_figures"]
 
 
 def write_figures(folder: Path, results: Results, report: Reporter | None = None) -> list[Path]:
     """Write every figure of ``results`` into ``folder``, which exists, and return the files.
 
-    ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, ``jacobian.png``,
-    ``uncertainty.png`` for a motion that says how sure it is, and ``motion.gif``.
+    ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, one for every map of
+    ``maps.MAPS`` that has a figure, and ``motion.gif``.
 
     Raises
     ------
@@ -23,15 +27,16 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
     OSError : a file could not be written.
     """
     report = report or Reporter()
-    drawings = {
+    drawings: dict[str, Callable[[Results], Figure]] = {
         "montage.png": figures.montage,
-        "checkerboard_before.png": lambda results: figures.checkerboard(results, compensated=False),
-        "checkerboard_after.png": lambda results: figures.checkerboard(results, compensated=True),
+        "checkerboard_before.png": partial(figures.checkerboard, compensated=False),
+        "checkerboard_after.png": partial(figures.checkerboard, compensated=True),
         "curves.png": figures.curves,
-        "jacobian.png": figures.jacobian,
     }
-    if results.deviation is not None:
-        drawings["uncertainty.png"] = figures.deviation
+    for name, entry in results.maps.items():
+        file = name if entry.figure is None else entry.figure
+        if file:
+            drawings[f"{file}.png"] = partial(figures.ratio_map if entry.ratio else figures.amount_map, name=name)
     files = []
     for number, (name, draw) in enumerate(drawings.items()):
         report(0.5 * number / len(drawings), f"Drawing {name}")

@@ -10,8 +10,8 @@ from matplotlib.collections import LineCollection
 from PIL import Image
 
 from ..progress import Reporter
+from ..results.results import Results
 from .figures import frame_title
-from .results import Results
 from .style import INK, ORANGE, grey_window, new_figure, show_plane
 from .view import SliceView
 

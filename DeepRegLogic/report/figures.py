@@ -11,9 +11,11 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from .. import transport
-from .results import Results
-from .style import BLUE, GUIDE, INK, RED, draw_contours, grey_window, label_colour, new_figure, show_plane
+from ..results.curves import CURVES
+from ..results.maps import MAPS
+from ..results.resample import propagate
+from ..results.results import Results
+from .style import BLUE, GUIDE, INK, RED, draw_contours, grey_window, label_colour, new_figure, palette, show_plane
 from .view import SliceView
 
 
@@ -59,7 +61,7 @@ def montage(results: Results, columns: int = 8) -> Figure:
         _arrows(bottom, view, view.field(motion.displacement[t]), shortest=max(0.5, 0.1 * longest))
         name = "\n(reference)" if t == motion.reference else "\n"
         top.set_title(frame_title(results, t) + name, fontsize=8, color=INK)
-    for ax, text in zip(axes[:, 0], ("Frames", "Motion compensated", "Motion"), strict=True):
+    for ax, text in zip(axes[:, 0], ("Frames", "Motion compensated", "Displacement"), strict=True):
         ax.set_ylabel(text, fontsize=9, color=INK)
     bar = figure.colorbar(colours, ax=axes[2, :], pad=0.01, aspect=14)
     bar.set_label("mm", fontsize=8)
@@ -72,9 +74,8 @@ def _outlines(results: Results, view: SliceView, frames: Sequence[int]) -> dict[
     wanted = {*frames, results.motion.reference}
     outlines: dict[int, dict[int, np.ndarray]] = {t: {} for t in wanted}
     if results.labels is not None:
-        drawn = results.labels[results.motion.reference]
-        for label in results.label_names:
-            carried = transport.propagate(results.motion, (drawn == label).astype(np.float32))
+        for label, mask in zip(results.labels.values, results.labels.masks, strict=True):
+            carried = propagate(results.motion, mask.astype(np.float32))
             for t in wanted:
                 outlines[t][label] = view.image(carried[t])
     return outlines
@@ -124,13 +125,13 @@ def checkerboard(results: Results, compensated: bool) -> Figure:
 
 
 def curves(results: Results) -> Figure:
-    """Image error, motion, folding and round trip, and the sizes of the labels, over time."""
+    """Image error, displacement and consistency, and every curve of ``curves.CURVES``, over time."""
     motion = results.motion
     x, unit = motion.times, "time, s" if motion.time_unit else "frame"
-    values = {name: np.array([getattr(q, name) for q in motion.quality]) for name in vars(motion.quality[0])}
-    count = 4 if results.sizes else 3
-    figure = new_figure(3.1 * count + 0.4, 2.9)
-    axes = figure.subplots(1, count)
+    values = results.quality_columns
+    more = [name for name in results.curves if CURVES[name].figure]
+    figure = new_figure(3.1 * (3 + len(more)) + 0.4, 2.9)
+    axes = figure.subplots(1, 3 + len(more))
 
     axes[0].plot(x, 100 * values["error_before"], color=GUIDE, label="before")
     axes[0].plot(x, 100 * values["error_after"], color=BLUE, label="after")
@@ -139,24 +140,36 @@ def curves(results: Results) -> Figure:
 
     axes[1].plot(x, values["motion_max"], color=RED, label="largest")
     axes[1].plot(x, values["motion_mean"], color=BLUE, label="mean")
-    axes[1].set_title("Motion")
+    axes[1].set_title("Displacement")
     axes[1].set_ylabel("mm")
 
-    axes[2].plot(x, values["round_trip_max"], color=RED, label="there and back, largest (voxels)")
-    axes[2].plot(x, values["round_trip_mean"], color=BLUE, label="there and back, mean (voxels)")
+    high = values["inverse_consistency_high"]
+    axes[2].plot(x, high, color=RED, label="inverse consistency, 99 % (voxels)")
+    axes[2].plot(x, values["inverse_consistency_mean"], color=BLUE, label="inverse consistency, mean (voxels)")
     axes[2].plot(x, 100 * values["folded"], color=INK, linestyle=":", clip_on=False, label="folded (% of voxels)")
     axes[2].set_title("Consistency")
-    axes[2].set_ylim(0, max(0.5, 1.45 * max(values["round_trip_max"].max(), 100 * values["folded"].max())))
+    axes[2].set_ylim(0, max(0.5, 1.45 * max(high.max(), 100 * values["folded"].max())))
 
-    for number, (label, sizes) in enumerate(results.sizes.items()):
-        axes[3].plot(x, sizes, color=label_colour(number), label=results.label_names.get(label, f"label {label}"))
-    if results.sizes:
-        axes[3].set_title("Area of the labels" if motion.grid.ndim == 2 else "Volume of the labels")
-        axes[3].set_ylabel(results.size_unit)
+    for name, ax in zip(more, axes[3:], strict=True):
+        _curve(ax, results, name)
 
     for ax in axes:
         _dress(ax, unit, x[motion.reference])
     return figure
+
+
+def _curve(ax: Axes, results: Results, name: str) -> None:
+    """The series of one entry of ``curves.CURVES``, with their bands."""
+    entry, grid, x = CURVES[name], results.motion.grid, results.motion.times
+    for number, (key, series) in enumerate(results.curves[name].items()):
+        middle, *edges = np.reshape(series, (len(x), -1)).T
+        color = label_colour(number)
+        ax.plot(x, middle, color=color, label=results.curve_title(entry, key))
+        if edges:
+            ax.fill_between(x, *edges, color=color, alpha=0.2, linewidth=0)
+    title, unit = entry.title_of(grid), entry.unit_of(grid).replace("mm2", "mm²")
+    ax.set_title(title[:1].upper() + title[1:])
+    ax.set_ylabel(unit)
 
 
 def _dress(ax: Axes, unit: str, reference: float) -> None:
@@ -170,64 +183,68 @@ def _dress(ax: Axes, unit: str, reference: float) -> None:
     ax.legend(fontsize=7, frameon=False)
 
 
-def jacobian(results: Results, columns: int = 6) -> Figure:
-    """Local change of area or volume: orange shrinks, purple grows, a red voxel folds; drawn on the reference."""
-    motion, view = results.motion, SliceView.of(results.motion.grid)
+def ratio_map(results: Results, name: str, columns: int = 6) -> Figure:
+    """A map of factors over the reference: strong colours where they are far from 1; red voxels fold."""
+    entry, motion, view = MAPS[name], results.motion, SliceView.of(results.motion.grid)
     frames = [t for t in shown_frames(results, columns + 1) if t != motion.reference]
-    maps = {t: view.image(results.jacobian[t]) for t in frames}
+    maps = {t: view.image(results.map(name)[t]) for t in frames}
     low, high = grey_window(results.cine.frames)
     logs = {t: np.abs(np.log(np.clip(j, 0.05, 20))) for t, j in maps.items()}
     reach = float(np.exp(np.clip(max(np.percentile(log, 99.5) for log in logs.values()), 0.2, 1.4)))
-    norm = LogNorm(1 / reach, reach)
+    norm, colours = LogNorm(1 / reach, reach), palette(entry.palette)
     figure = new_figure(1.9 * len(frames) + 0.9, 1.9 / view.aspect + 0.6)
     axes = figure.subplots(1, len(frames), squeeze=False)[0]
     grey = Normalize(low, high)
     for ax, t in zip(axes, frames, strict=True):
         show_plane(ax, view, view.image(results.cine.frames[motion.reference]), norm=grey)
         strength = np.clip(logs[t] / np.log(reach), 0, 1)
-        show_plane(ax, view, np.clip(maps[t], 1e-3, None), cmap="PuOr", norm=norm, alpha=0.9 * strength)
+        show_plane(ax, view, np.clip(maps[t], 1e-3, None), cmap=colours, norm=norm, alpha=0.9 * strength)
         folded = np.ma.masked_where(maps[t] > 0, np.ones_like(maps[t]))
         ax.imshow(folded, extent=view.extent, cmap="autumn", vmin=1, vmax=2, interpolation="nearest")
         ax.set_title(frame_title(results, t), fontsize=8, color=INK)
-    bar = figure.colorbar(ScalarMappable(norm, "PuOr"), ax=axes, extend="both", pad=0.01, aspect=14)
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, extend="both", pad=0.01, aspect=14)
     ticks = [v for v in (0.25, 0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0, 4.0) if 1 / reach <= v <= reach]
     bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.ax.set_yticklabels([f"{v:g}" for v in ticks], fontsize=7)
-    bar.set_label(f"{'area' if motion.grid.ndim == 2 else 'volume'} in the frame\n/ in the reference", fontsize=7.5)
+    words = entry.title if motion.grid.ndim == 3 else entry.title.replace("volume", "area")
+    bar.set_label(f"{words}\nframe / reference", fontsize=7.5)
     return figure
 
 
-def deviation(results: Results, columns: int = 6) -> Figure:
-    """How unsure the displacement is, in mm: the largest standard deviation at every pixel, and its mean over time.
+def amount_map(results: Results, name: str, columns: int = 6) -> Figure:
+    """A map of amounts on its own, and its mean over time.
 
-    The band goes from the 10th to the 90th percentile over the pixels of the label (or of the whole image).
+    The band goes from the 10th to the 90th percentile over the pixels of the label (or of what moves).
     """
-    motion, view = results.motion, SliceView.of(results.motion.grid)
+    entry, motion, view = MAPS[name], results.motion, SliceView.of(results.motion.grid)
+    values = results.map(name)
     frames = [t for t in shown_frames(results, columns + 1) if t != motion.reference]
-    highest = float(np.percentile(results.deviation, 99.5))
+    lowest, highest = min(entry.limits_of(motion.grid.ndim)[0], 0.0), float(np.percentile(values, 99.5))
+    if highest <= lowest:
+        highest = entry.limits_of(motion.grid.ndim)[1]
     figure = new_figure(1.9 * len(frames) + 4.2, max(1.9 / view.aspect + 0.6, 2.6))
     axes = figure.subplots(1, len(frames) + 1, width_ratios=[1.0] * len(frames) + [1.5])
     outlines = _outlines(results, view, [motion.reference])[motion.reference]
+    colours = palette(entry.palette)
     for ax, t in zip(axes, frames, strict=False):
-        colours = show_plane(ax, view, view.image(results.deviation[t]), cmap="magma", vmin=0.0, vmax=highest)
+        shown = show_plane(ax, view, view.image(values[t]), cmap=colours, vmin=lowest, vmax=highest)
         draw_contours(ax, view, outlines)
         ax.set_title(frame_title(results, t), fontsize=8, color=INK)
-    bar = figure.colorbar(colours, ax=axes[:-1], pad=0.01, aspect=14)
-    bar.set_label("standard deviation, mm", fontsize=8)
+    bar = figure.colorbar(shown, ax=axes[:-1], pad=0.01, aspect=14)
+    bar.set_label(", ".join(part for part in (entry.title, entry.unit) if part), fontsize=8)
     bar.ax.tick_params(labelsize=7)
     x, unit = motion.times, "time, s" if motion.time_unit else "frame"
-    regions = {"image": np.ones(motion.grid.shape, bool)}
-    if results.labels is not None:
-        drawn = results.labels[motion.reference]
-        regions = {name: drawn == label for label, name in results.label_names.items()}
-    for number, (name, region) in enumerate(regions.items()):
-        values = results.deviation[:, region]
+    regions = {results.region_name: results.region}
+    if results.labels is not None and results.labels.drawn():
+        regions = {results.label_names[label]: mask for label, mask in results.labels.drawn().items()}
+    for number, (title, region) in enumerate(regions.items()):
+        inside = values[:, region]
         colour = label_colour(number)
-        axes[-1].plot(x, values.mean(axis=1), color=colour, label=name)
-        axes[-1].fill_between(x, *np.percentile(values, (10, 90), axis=1), color=colour, alpha=0.2, linewidth=0)
+        axes[-1].plot(x, inside.mean(axis=1), color=colour, label=title)
+        axes[-1].fill_between(x, *np.percentile(inside, (10, 90), axis=1), color=colour, alpha=0.2, linewidth=0)
     axes[-1].set_title("Mean, 10 to 90 %")
-    axes[-1].set_ylabel("mm")
+    axes[-1].set_ylabel(entry.unit)
     _dress(axes[-1], unit, x[motion.reference])
     return figure

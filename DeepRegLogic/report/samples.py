@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..generate import GeneratedCine
+from ..registration.generate import GeneratedCine
 from .style import INK, draw_contours, grey_window, new_figure, show_plane
 from .view import SliceView
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from ..results.maps import PALETTES
 from .view import SliceView
 
 BLUE, RED, ORANGE = "#0072B2", "#D55E00", "#E69F00"
@@ -22,6 +24,11 @@ DPI = 150
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of ``width`` x ``height`` inches that needs no display."""
     return Figure((width, height), dpi=DPI, facecolor="white", layout="constrained")
+
+
+def palette(name: str) -> LinearSegmentedColormap:
+    """The colours of a map, those of the application."""
+    return LinearSegmentedColormap.from_list(name, PALETTES[name])
 
 
 def grey_window(frames: np.ndarray) -> tuple[float, float]:

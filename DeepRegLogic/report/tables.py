@@ -7,6 +7,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -14,40 +15,36 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from .results import Results
+from ..cine import FrameQuality
+from ..results import curves, maps
+from ..results.results import Results
+from .summary import summary
 
 LIBRARIES = ("numpy", "torch", "SimpleITK", "monai", "pydicom", "matplotlib", "slicer-core", "vtk")
 
 
 def frame_rows(results: Results) -> list[dict[str, object]]:
-    """One mapping a frame: number, time, quality, range of the Jacobian and the size of every label.
+    """One mapping a frame: number, time, quality, figures of every map (``maps.MAPS``) and curve (``curves.CURVES``).
 
-    Of a motion that says how sure it is, also the largest standard deviation at a voxel, as its mean and maximum over
-    the frame and its mean over every label.
+    Means of maps are over ``results.region``: the labels, or else what moves.
     """
-    motion, rows = results.motion, []
-    unit = "mm2" if motion.grid.ndim == 2 else "ml"
+    motion, grid, rows = results.motion, results.motion.grid, []
     for t, quality in enumerate(motion.quality):
         row: dict[str, object] = {"frame": t}
         if motion.time_unit:
             row["time_s"] = float(motion.times[t])
-        row |= {
-            "reference": t == motion.reference,
-            "error_before": quality.error_before,
-            "error_after": quality.error_after,
-            "motion_mean_mm": quality.motion_mean,
-            "motion_max_mm": quality.motion_max,
-            "folded": quality.folded,
-            "round_trip_mean_voxels": quality.round_trip_mean,
-            "round_trip_max_voxels": quality.round_trip_max,
-            "jacobian_min": float(results.jacobian[t].min()),
-            "jacobian_max": float(results.jacobian[t].max()),
-        }
-        row |= {f"label_{label}_{unit}": float(sizes[t]) for label, sizes in results.sizes.items()}
-        if results.deviation is not None:
-            deviation = results.deviation[t]
-            row |= {"deviation_mean_mm": float(deviation.mean()), "deviation_max_mm": float(deviation.max())}
-            row |= {f"label_{label}_deviation_mm": float(value[t]) for label, value in results.unsure.items()}
+        row["reference"] = t == motion.reference
+        for figure in fields(FrameQuality):
+            unit = figure.metadata["unit"]
+            value = getattr(quality, figure.name)
+            row["_".join(part for part in (figure.name, unit) if part)] = (
+                " ".join(str(n) for n in value) if isinstance(value, tuple) else value
+            )
+        for (name, statistic), values in results.statistics.items():
+            row[maps.column_name(name, statistic)] = float(values[t])
+        for name, series in results.curves.items():
+            for key, values in series.items():
+                row[curves.column_name(name, key, grid)] = float(np.ravel(values[t])[0])
         rows.append(row)
     return rows
 
@@ -68,6 +65,8 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
@@ -88,7 +87,7 @@ def report_content(
     """What ``report.json`` says; ``seconds`` is the time each part of the work took."""
     cine, motion = results.cine, results.motion
     return {
-        "summary": results.summary(),
+        "summary": summary(results),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": environment(),
         "input": {
@@ -109,5 +108,7 @@ def report_content(
         "provenance": dict(motion.provenance),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "labels": {str(n): name for n, name in results.label_names.items()},
+        "means over": results.region_name,
+        "doubtful": {str(t): list(reasons) for t, reasons in results.doubts().items()},
         "frames": frame_rows(results),
     }

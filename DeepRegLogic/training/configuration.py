@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 
+from ..consistency import CONSISTENCIES
 from ..errors import InputError
+from ..regularisers import REGULARISERS
+from ..similarities import SIMILARITIES
 
 BUNDLED = Path(__file__).parent / "configurations"
 
@@ -70,10 +73,11 @@ class LossConfiguration:
 
     Attributes
     ----------
-    similarity : "mse" or "lncc".
+    similarity : a name of ``similarities.SIMILARITIES``.
     direction : "compensate" (frames onto the reference), "propagate" (the reference onto the frames) or "both".
-    smooth : of ``losses.diffusion`` of the velocity.
-    time : of ``losses.temporal_bending`` of the velocities, the reference's zero among them.
+    regulariser : a name of ``regularisers.REGULARISERS``; smooth : its weight, on what the network estimates.
+    time : of ``regularisers.temporal_bending`` of the velocities, the reference's zero among them.
+    consistency : a name of ``consistency.CONSISTENCIES``; consistent : its weight, on displacements and inverses.
     end_point : of the mean distance in pixels to the true displacement; only where the truth is known.
     squarings : of the exponential.
     latent : of the divergence of a frame's latent from its prior, in nats (probabilistic networks).
@@ -94,6 +98,9 @@ class LossConfiguration:
     motion: float = 0.0
     likelihood: float = 0.0
     foresight: float = 0.0
+    regulariser: str = "diffusion"
+    consistency: str = "inverse"
+    consistent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,9 @@ class Configuration:
     def __post_init__(self) -> None:
         one_of = {
             "data.source": (self.data.source, ("phantoms", "lemniscates", "folder")),
-            "loss.similarity": (self.loss.similarity, ("mse", "lncc")),
+            "loss.similarity": (self.loss.similarity, tuple(SIMILARITIES)),
+            "loss.regulariser": (self.loss.regulariser, tuple(REGULARISERS)),
+            "loss.consistency": (self.loss.consistency, tuple(CONSISTENCIES)),
             "loss.direction": (self.loss.direction, ("compensate", "propagate", "both")),
             "optimiser.schedule": (self.optimiser.schedule, ("constant", "cosine")),
             "optimiser.precision": (self.optimiser.precision, ("32-true", "bf16-mixed")),

@@ -16,11 +16,11 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .. import __version__, zoo
 from ..errors import InputError, OutputError
-from ..networks import DragNet, ProbabilisticVoxelMorph, build
+from ..networks import build
 from .configuration import Configuration
 from .data import CineData
-from .probabilistic import ProbabilisticTask
-from .task import RegistrationTask, SamplingTask
+from .tasks import TASKS
+from .tasks.registration import RegistrationTask
 
 LAST = "last.ckpt"
 
@@ -86,7 +86,7 @@ def train(
         raise InputError(f"The configuration's network cannot be built: {error}") from error
     if configuration.start:
         _begin_with(network, configuration)
-    task = _task_of(network)(network, configuration)
+    task = TASKS.choose(network.training_task)(network, configuration)
     data = CineData(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
     best = ModelCheckpoint(checkpoints, "best-{step}", monitor="validation/score", enable_version_counter=False)
@@ -143,12 +143,6 @@ def _history(start: str) -> dict[str, object] | None:
     return {"name": card.name, "sha256": card.sha256, "training": dict(card.training)}
 
 
-def _task_of(network: torch.nn.Module) -> type[RegistrationTask]:
-    if isinstance(network, DragNet):
-        return ProbabilisticTask
-    return SamplingTask if isinstance(network, ProbabilisticVoxelMorph) else RegistrationTask
-
-
 def _export(
     trainer: lightning.Trainer, task: RegistrationTask, data: CineData, best: ModelCheckpoint, folder: Path
 ) -> zoo.Card:
@@ -171,8 +165,7 @@ def _export(
         arguments=dict(configuration.arguments),
         ndim=task.network.ndim,
         spacing=source.spacing,
-        # the published DragNet gives displacements, not the velocities that a registration goes on with
-        task="cine" if getattr(task.network, "diffeomorphic", True) else "generate",
+        capabilities=tuple(sorted(task.network.capabilities)),
         training={
             "data": source.source,
             "kinds": list(source.kinds),
@@ -206,7 +199,7 @@ def _devices(device: str) -> tuple[str, object]:
         return "cuda", count
     if kind == "cuda" and number.isdigit() and int(number) < count:
         return "cuda", [int(number)]
-    raise InputError(f"The device '{device}' is not here; choose auto, cpu, or one of {count} GPUs (cuda:0, ...).")
+    raise InputError(f"The device '{device}' is not available; choose auto, cpu, or one of {count} GPUs (cuda:0, ...).")
 
 
 def _commit() -> str:

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..errors import InputError, OutputError, RegistrationError
-from ..measure import intensity_range
+from ..cine import scaled_frames
+from ..errors import InputError
+from ..files import whole_file
+from ..grid import working_shape
 from .configuration import DataConfiguration
 
 VALIDATION_SEED = 1_000_000
@@ -23,14 +25,6 @@ TEST_SEED = 2_000_000
 Subject = dict[str, np.ndarray]
 """``frames`` uint8 ``[T, H, W]``; where the truth is known, also ``displacement`` and ``inverse`` float16
 ``[T, 2, H, W]`` in pixels to and from frame 0's anatomy as in ``Motion``, and ``weight`` uint8 ``[T, H, W]``."""
-
-
-def scale_intensity(frames: np.ndarray) -> np.ndarray:
-    """Frames as float32 in [0, 1] over the intensity range of the whole cine; a constant cine becomes 0."""
-    low, high = intensity_range(frames)
-    if high <= low:
-        return np.zeros(frames.shape, np.float32)
-    return np.clip((frames.astype(np.float32) - low) / (high - low), 0, 1)
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:
@@ -48,7 +42,7 @@ def synthetic_subject(data: DataConfiguration, seed: int) -> Subject:
 
     phantom = phantom_arrays(seed, kind, size=max(data.size), spacing=data.spacing)
     return {
-        "frames": _to_bytes(scale_intensity(phantom.frames.numpy())),
+        "frames": _to_bytes(scaled_frames(phantom.frames.numpy())),
         "displacement": phantom.displacement.numpy().astype(np.float16),
         "inverse": phantom.inverse.numpy().astype(np.float16),
         "weight": _to_bytes(np.where(phantom.labels.numpy() > 0, 1.0, 0.1)),
@@ -76,9 +70,8 @@ def folder_subjects(data: DataConfiguration) -> list[Subject]:
         cine = read_cine(path)
         if cine.grid.ndim != 2 or len(cine) < 2:
             raise InputError(f"'{path}' is not a cine of one slice with two frames or more; take it out of the folder.")
-        steps = zip(cine.grid.shape, cine.grid.array_spacing, strict=True)
-        shape = [max(round((n - 1) * s / data.spacing) + 1, 2) for n, s in steps]
-        frames = torch.from_numpy(scale_intensity(cine.frames))[:, None]
+        shape = working_shape(cine.grid.shape, cine.grid.array_spacing, data.spacing)
+        frames = torch.from_numpy(scaled_frames(cine.frames))[:, None]
         subjects.append({"frames": _to_bytes(flow.resize_image(frames, shape)[:, 0].numpy())})
     return subjects
 
@@ -116,6 +109,7 @@ def prepare(data: DataConfiguration, folder: Path) -> None:
     ------
     OutputError : the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     path = subjects_file(data, folder)
@@ -125,14 +119,11 @@ def prepare(data: DataConfiguration, folder: Path) -> None:
     validation = range(VALIDATION_SEED, VALIDATION_SEED + data.validation)
     subjects = _synthetic_subjects(data, [*training, *validation])
     arrays = {f"{n}.{key}": value for n, subject in enumerate(subjects) for key, value in subject.items()}
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, temporary)
-        os.replace(temporary, path)
-    except (OSError, RegistrationError) as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"The training subjects cannot be written to '{path}': {error}.") from error
+    with whole_file(path) as part:
+        try:
+            save_file(arrays, part)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load(data: DataConfiguration, folder: Path) -> tuple[list[Subject], list[Subject]]:

@@ -1,0 +1,208 @@
+"""One study or many, from files to a folder of results: all of a study is written or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ..cine import Cine
+from ..errors import Cancelled, OutputError, RegistrationError
+from ..files import own_folder, whole_file, writing
+from ..progress import CancelToken, ProgressCallback, Reporter
+from .console import unexpected
+
+if TYPE_CHECKING:
+    from ..results.results import Results
+
+REPORT = "report.json"
+
+SaveScene: TypeAlias = "Callable[[Path, Results], None]"
+"""Writes a Slicer scene of some results to the path of a ``.mrb``."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to register: the cine in ``source``, or the image ``moving`` to the image ``source``.
+
+    Attributes
+    ----------
+    series : which DICOM series of a folder.
+    labels : label map of the reference frame, to be carried to every frame.
+    options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
+    """
+
+    source: Path
+    moving: Path | None = None
+    series: str | None = None
+    labels: Path | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def register_study(
+    study: Study,
+    folder: str | Path,
+    save_scene: SaveScene | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> dict[str, object]:
+    """Read, register, measure and write one study.
+
+    Parameters
+    ----------
+    folder : gets the fields and images of ``write_motion``, ``figures/``, ``frames.csv``, ``report.json`` and, with
+        ``save_scene``, ``scene.mrb``. It must be new, empty, or hold the results of an earlier run, which are replaced.
+
+    Returns
+    -------
+    What ``report.json`` says. The folder exists only when everything in it was written.
+
+    Raises
+    ------
+    InputError, ModelError, MemoryBudgetError : the study cannot be registered.
+    OutputError : the folder cannot be written.
+    Cancelled : nothing was written.
+    """
+    from .. import io
+    from ..report import tables, write_figures
+    from ..results.labels import Labels
+    from ..results.write import write_results
+
+    reporter, clock = Reporter(progress, cancel), _Clock()
+    inputs = [path for path in (study.source, study.moving, study.labels) if path is not None]
+    with own_folder(folder, inputs) as work:
+        reporter(0.0, f"Reading {study.source.name}")
+        images = _read(study)
+        labels = io.read_labels(study.labels, images[0].grid) if study.labels else None
+        names = io.read_label_names(study.labels) if study.labels else {}
+        clock.lap("read")
+        results = _register(images, {**study.options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
+        if labels is not None:
+            results = results.with_drawn(Labels.of_map(labels, names))
+        clock.lap("register")
+        reporter(0.6, "Measuring")
+        with writing(folder):
+            write_results(results, work, progress=reporter.part(0.65, 0.75), cancel=cancel)
+            (work / "figures").mkdir()
+            write_figures(work / "figures", results, reporter.part(0.75, 0.9))
+            tables.write_csv(work / "frames.csv", tables.frame_rows(results))
+            if save_scene is not None:
+                reporter(0.9, "Writing the scene")
+                save_scene(work / "scene.mrb", results)
+            clock.lap("write")
+            content = tables.report_content(results, _source(study), _settings(study), clock.seconds)
+            content["files"] = _written(work)
+            tables.write_json(work / REPORT, content)
+            reporter(0.99, "Moving the results into place")
+    return content
+
+
+class _Clock:
+    """Seconds that each part of the work took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name], self._last = now - self._last, now
+
+
+def _read(study: Study) -> tuple[Cine, ...]:
+    """The cine of a study, or its fixed and its moving image."""
+    from .. import io
+
+    if study.moving is None:
+        return (io.read_cine(study.source, series=study.series, memory_gb=study.options.get("memory_gb")),)
+    return io.read_image(study.source), io.read_image(study.moving)
+
+
+def _register(images: tuple[Cine, ...], options: Mapping[str, object]) -> Results:
+    """The results of a cine, or of a pair, which is a cine of two frames, the fixed image first."""
+    from ..registration.register import follow, follow_pair
+
+    return follow(images[0], **options) if len(images) == 1 else follow_pair(*images, **options)
+
+
+def _source(study: Study) -> object:
+    source = str(study.source.absolute())
+    return source if study.moving is None else {"fixed": source, "moving": str(study.moving.absolute())}
+
+
+def _settings(study: Study) -> dict[str, object]:
+    labels = str(study.labels.absolute()) if study.labels else None
+    return {"series": study.series, "labels": labels, **study.options}
+
+
+def _written(work: Path) -> list[str]:
+    """Every file below ``work``, checked not to be empty."""
+    files = sorted(path for path in work.rglob("*") if path.is_file())
+    for path in files:
+        if path.stat().st_size == 0:
+            raise OutputError(f"'{path.relative_to(work)}' could not be written; free some space and try again.")
+    return [path.relative_to(work).as_posix() for path in files]
+
+
+def register_studies(
+    studies: Mapping[str, Study],
+    folder: str | Path,
+    save_scene: SaveScene | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> list[dict[str, object]]:
+    """Register every study into ``folder/<name>``, going on past those that fail, and write ``folder/studies.csv``.
+
+    Returns
+    -------
+    The rows of that table: study, status ("ok", "failed" or "cancelled"), the summary or what was wrong, and the
+    main numbers. A cancelled study is the last row; the studies before it are complete.
+
+    Raises
+    ------
+    OutputError : the table cannot be written.
+    """
+    from ..report import tables
+
+    rows, reporter = [], Reporter(progress)
+    for number, (name, study) in enumerate(studies.items()):
+        part = reporter.part(number / len(studies), (number + 1) / len(studies))
+        row = _register_one(name, study, Path(folder) / name, save_scene, part, cancel)
+        rows.append(row)
+        if row["status"] == "cancelled":
+            break
+    with whole_file(Path(folder) / "studies.csv") as part:
+        tables.write_csv(part, rows)
+    return rows
+
+
+def _register_one(
+    name: str, study: Study, folder: Path, save_scene: SaveScene | None, reporter: Reporter, cancel: CancelToken | None
+) -> dict[str, object]:
+    numbers: dict[str, object] = dict.fromkeys(("frames", "error_before", "error_after", "folded", "motion_max_mm"), "")
+    start = time.perf_counter()
+    try:
+        content = register_study(study, folder, save_scene, lambda f, text: reporter(f, f"{name}: {text}"), cancel)
+        status, message = "ok", content["summary"]
+        moving = [row for row in content["frames"] if not row["reference"]]
+        numbers["frames"] = len(content["frames"])
+        for key, combine in (
+            ("error_before", np.mean),
+            ("error_after", np.mean),
+            ("folded", max),
+            ("motion_max_mm", max),
+        ):
+            numbers[key] = float(combine([row[key] for row in moving]))
+    except Cancelled as error:
+        status, message = "cancelled", str(error)
+    except RegistrationError as error:
+        status, message = "failed", str(error)
+    except Exception as error:  # a fault of the program in one study must not end a night's work on the others
+        status, message = "failed", unexpected(error)
+    return {
+        "study": name, "status": status, **numbers, "seconds": time.perf_counter() - start, "message": message,
+    }  # fmt: skip

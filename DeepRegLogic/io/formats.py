@@ -1,0 +1,71 @@
+"""What formats have in common: suffixes, names, units of time, grey values of colours. Needs numpy alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".seq.nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", *PICTURES)
+
+
+_SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0, "minutes": 60.0}
+_SECONDS |= {"ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3}
+_SECONDS |= {"us": 1e-6, "µs": 1e-6, "usec": 1e-6, "microsecond": 1e-6, "microseconds": 1e-6}
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the format, in lower case: ".seq.nrrd" and ".nii.gz" are one suffix each."""
+    name = path.name.lower()
+    return next((s for s in SUFFIXES if name.endswith(s)), path.suffix.lower())
+
+
+def stem_of(path: Path) -> str:
+    """The file name without the suffix that tells the format."""
+    return path.name[: len(path.name) - len(suffix_of(path))] or path.name
+
+
+def natural(path: Path) -> list[tuple[int, int | str]]:
+    """Sorting key of a path in which "frame 10" comes after "frame 9"."""
+    return [(0, int(word)) if word.isdigit() else (1, word.lower()) for word in re.split(r"(\d+)", path.name)]
+
+
+def safe_name(name: str) -> str:
+    """``name`` as a file name on any system: letters, digits, dot, dash and underscore."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "cine"
+
+
+def listing(paths: list[Path] | tuple[Path, ...], most: int = 6) -> str:
+    """The names of some files for a sentence."""
+    names = ", ".join(f"'{path.name}'" for path in paths[:most])
+    return names if len(paths) <= most else f"{names} and {len(paths) - most} more"
+
+
+def luminance(colour: np.ndarray) -> np.ndarray:
+    """Red, green, blue ``[..., 3 or more]`` to luminance ``[...]`` of the same type (ITU-R BT.601 weights)."""
+    grey = colour[..., 0] * LUMINANCE[0] + colour[..., 1] * LUMINANCE[1] + colour[..., 2] * LUMINANCE[2]
+    return (np.rint(grey) if colour.dtype.kind in "ui" else grey).astype(colour.dtype)
+
+
+def seconds_in(unit: str) -> float | None:
+    """How many seconds a unit of time has, by any of its usual names; None for what is not one."""
+    return _SECONDS.get(unit.strip().lower())
+
+
+def usable_times(values: Sequence[float] | None, unit: str, count: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Frame times in seconds, or None (frames are numbered) with the note that says why."""
+    if values is None:
+        return None, ()
+    times = np.asarray(values, dtype=float)
+    if len(times) != count or not np.isfinite(times).all() or np.any(np.diff(times) <= 0):
+        return None, ("The frame times in the header do not rise from frame to frame; frames are numbered instead.",)
+    factor = seconds_in(unit)
+    if factor is None:
+        return None, ("The header gives no unit of time for its frames; frames are numbered instead.",)
+    return times * factor, ()

@@ -1,0 +1,1 @@
+"""Registration: prepare a plan, predict, refine, integrate, measure; and new cines from one frame."""

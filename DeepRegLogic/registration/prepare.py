@@ -1,0 +1,263 @@
+"""Before a registration: what can be registered, which frame is the reference, which pixels, in which scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .. import flow
+from ..cine import Cine, intensity_range, scaled_frames
+from ..errors import InputError, MemoryBudgetError
+from ..grid import Grid
+from .device import choose_device
+from .refine import FrameTimes
+
+SMALLEST = 16
+_TAPER = 8
+
+Region = tuple[Sequence[int], Sequence[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a registration works on.
+
+    Attributes
+    ----------
+    cine : the whole cine.
+    reference : number of the reference frame.
+    cyclic : whether the last frame is followed by the first.
+    start, stop : corners of the region that is registered, in voxels, array axis order.
+    images : its frames ``[T, 1, *spatial]`` in [0, 1], on the device that computes.
+    taper : ``[*spatial]``, falls to zero at those borders of the region that lie inside the image.
+    """
+
+    cine: Cine
+    reference: int
+    cyclic: bool
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+    images: torch.Tensor
+    taper: torch.Tensor
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """The region as slices of an array on the cine's grid."""
+        return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        return tuple(self.images.shape[2:])
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """In mm, array axis order."""
+        return self.cine.grid.array_spacing
+
+    @property
+    def moving(self) -> list[int]:
+        """The numbers of all frames but the reference, in time order."""
+        return [t for t in range(len(self.cine)) if t != self.reference]
+
+    @property
+    def runs(self) -> list[list[int]]:
+        """The moving frames as runs away from the reference in time: once around, or forward and backward."""
+        count = len(self.cine)
+        if self.cyclic:
+            return [[(self.reference + 1 + t) % count for t in range(count - 1)]]
+        forward, backward = range(self.reference + 1, count), range(self.reference - 1, -1, -1)
+        return [run for run in (list(forward), list(backward)) if run]
+
+    @property
+    def times(self) -> FrameTimes:
+        return FrameTimes(len(self.cine) - 1, self.reference, self.cyclic)
+
+
+def plan(
+    cine: Cine,
+    reference: int | None = None,
+    roi: Region | None = None,
+    cyclic: bool | None = None,
+    device: str = "auto",
+    refining: bool = True,
+    memory_gb: float | None = None,
+) -> Plan:
+    """Check a cine and prepare its registration; the arguments are those of ``register_cine``.
+
+    Raises
+    ------
+    InputError : fewer than two frames, an image too small or constant, a reference or a region outside the cine.
+    MemoryBudgetError : too large.
+    """
+    check(cine)
+    chosen = choose_device(device)
+    start, stop = region(roi, cine)
+    shape = tuple(b - a for a, b in zip(start, stop, strict=True))
+    check_memory(cine, shape, refining, memory_gb)
+    if reference is None:
+        reference = find_reference(cine)
+    if not 0 <= reference < len(cine):
+        raise InputError(f"Reference frame {reference} does not exist; '{cine.name}' has frames 0 to {len(cine) - 1}.")
+    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    return Plan(
+        cine,
+        reference,
+        is_cyclic(cine) if cyclic is None else cyclic,
+        start,
+        stop,
+        scaled(cine, box).to(chosen),
+        _taper(start, stop, cine.grid.shape).to(chosen),
+    )
+
+
+def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> torch.Tensor:
+    weight = torch.ones(tuple(b - a for a, b in zip(start, stop, strict=True)))
+    for axis, (a, b, n) in enumerate(zip(start, stop, whole, strict=True)):
+        position = torch.arange(b - a, dtype=torch.float32)
+        width = min(_TAPER, (b - a) / 4)
+        ramp = torch.ones(b - a)
+        if a > 0:
+            ramp = ramp * (position / width).clamp(max=1)
+        if b < n:
+            ramp = ramp * (position.flip(0) / width).clamp(max=1)
+        weight = weight * (torch.sin(0.5 * torch.pi * ramp) ** 2).view(
+            [-1 if i == axis else 1 for i in range(len(whole))]
+        )
+    return weight
+
+
+def pair_cine(fixed: Cine, moving: Cine) -> Cine:
+    """The cine of two frames [fixed, moving resampled to the fixed grid], float32.
+
+    Raises InputError when either has more than one frame, or they share no part of space, or only one is a slice.
+    """
+    for image, role in ((fixed, "fixed"), (moving, "moving")):
+        if len(image) != 1:
+            raise InputError(f"The {role} image '{image.name}' has {len(image)} frames; a pair needs one image each.")
+    frame = moving.frames[0].astype(np.float32)
+    if not moving.grid.matches(fixed.grid):
+        frame = _resampled(frame, moving, fixed)
+    name = f"{moving.name} to {fixed.name}"
+    return Cine(np.stack([fixed.frames[0].astype(np.float32), frame]), fixed.grid, name=name, suffix=fixed.suffix)
+
+
+def _resampled(frame: np.ndarray, moving: Cine, fixed: Cine) -> np.ndarray:
+    if moving.grid.ndim != fixed.grid.ndim:
+        raise InputError(f"'{fixed.name}' and '{moving.name}' must both be single slices or both be volumes.")
+
+    def image(pixels: np.ndarray, grid: Grid) -> sitk.Image:
+        volume = sitk.GetImageFromArray(pixels.reshape(grid.size[::-1]))
+        volume.SetSpacing(grid.spacing)
+        volume.SetOrigin(grid.origin)
+        volume.SetDirection(grid.direction)
+        return volume
+
+    if fixed.grid.ndim == 2:  # a slice has no thickness to meet in: the planes are laid on each other
+        normal = np.reshape(fixed.grid.direction, (3, 3))[:, 2]
+        apart = float((np.asarray(moving.grid.origin) - fixed.grid.origin) @ normal)
+        if abs(apart) > max(fixed.grid.spacing[2], moving.grid.spacing[2]):
+            raise InputError(f"The slices '{fixed.name}' and '{moving.name}' lie {abs(apart):.1f} mm apart.")
+        origin = np.asarray(moving.grid.origin) - apart * normal
+        moving = replace(moving, grid=replace(moving.grid, origin=tuple(origin)))
+    target = image(np.zeros(fixed.grid.shape, np.uint8), fixed.grid)
+    outside = float(frame.min()) - 1.0
+    result = sitk.Resample(image(frame, moving.grid), target, sitk.Transform(), sitk.sitkLinear, outside)
+    pixels = sitk.GetArrayFromImage(result).reshape(fixed.grid.shape)
+    covered = pixels > outside + 0.5
+    if not covered.any():
+        raise InputError(f"'{fixed.name}' and '{moving.name}' share no part of space; align them first.")
+    return np.where(covered, pixels, frame.min()).astype(np.float32)
+
+
+def find_reference(cine: Cine) -> int:
+    """The frame taken for end-diastole: of the two frames least alike, the one nearer in time to the first frame.
+
+    In a heart the two are end-diastole and end-systole, and a cine starts at the R wave, close to end-diastole. The
+    cycle is closed for this: the last frame is one step from the first.
+    """
+    distance = _frame_distances(cine)
+    pair = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    return int(min(pair, key=lambda frame: min(frame, len(cine) - frame)))
+
+
+def is_cyclic(cine: Cine) -> bool:
+    """Whether the step from the last frame to the first is like the steps between neighbours (at most 1.5 times)."""
+    if len(cine) < 5:
+        return False
+    distance = _frame_distances(cine)
+    steps = distance[np.arange(len(cine) - 1), np.arange(1, len(cine))]
+    return bool(distance[-1, 0] <= 1.5 * np.max(steps))
+
+
+def _frame_distances(cine: Cine) -> np.ndarray:
+    """Root mean square difference between all frames ``[T, T]``, of images thinned to about 64 pixels an axis."""
+    thin = tuple(slice(None, None, max(1, n // 64)) for n in cine.grid.shape)
+    pixels = cine.frames[(slice(None), *thin)].astype(np.float32)
+    pixels = flow.smooth(torch.from_numpy(pixels)[:, None], 1.0).reshape(len(cine), -1)
+    return torch.cdist(pixels, pixels).numpy() / np.sqrt(pixels.shape[1])
+
+
+def check(cine: Cine) -> None:
+    """Raise InputError for what cannot be followed: one frame, tiny images, constant images."""
+    if len(cine) < 2:
+        raise InputError(f"'{cine.name}' has one frame; at least two frames are needed.")
+    if min(cine.grid.shape[-2:]) < SMALLEST:
+        size = " x ".join(str(n) for n in cine.grid.shape)
+        raise InputError(
+            f"The images of '{cine.name}' have {size} pixels; at least {SMALLEST} x {SMALLEST} are needed."
+        )
+    blank = [t for t, frame in enumerate(cine.frames) if frame.min() == frame.max()]
+    if len(blank) == len(cine):
+        raise InputError(f"All frames of '{cine.name}' are constant; there is nothing to follow.")
+    if blank:
+        raise InputError(f"Frame {blank[0]} of '{cine.name}' is constant (blank); remove it from the cine.")
+
+
+def region(roi: Region | None, cine: Cine) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The corners (start, stop) of a region of interest, kept inside the image; the whole image for None."""
+    shape = cine.grid.shape
+    if roi is None:
+        return (0,) * len(shape), shape
+    start, stop = (tuple(int(n) for n in corner) for corner in roi)
+    if len(start) != len(shape) or len(stop) != len(shape):
+        raise InputError(f"The region of interest needs {len(shape)} start and {len(shape)} stop voxels.")
+    start = tuple(max(a, 0) for a in start)
+    stop = tuple(min(b, n) for b, n in zip(stop, shape, strict=True))
+    if min(b - a for a, b in zip(start[-2:], stop[-2:], strict=True)) < SMALLEST or any(
+        b <= a for a, b in zip(start, stop, strict=True)
+    ):
+        raise InputError(
+            f"The region of interest covers voxels {start} to {stop} of '{cine.name}'; it needs at least "
+            f"{SMALLEST} x {SMALLEST} pixels inside the image."
+        )
+    return start, stop
+
+
+def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: float | None) -> None:
+    """Raise MemoryBudgetError when the estimated need is above ``memory_gb``.
+
+    The estimate counts what grows with the cine: results, scaled frames, velocities, and the refinement's work.
+    """
+    if memory_gb is None:
+        return
+    whole, part, ndim = cine.frames.size, int(np.prod(shape)) * len(cine), cine.grid.ndim
+    floats = whole * 2 * ndim + part * (2 + 3 * ndim) + (part * 4 * ndim if refining else 0)
+    needed = 0.4 + floats * 4 / 2**30
+    if needed > memory_gb:
+        raise MemoryBudgetError(
+            f"Registering '{cine.name}' needs about {needed:.1f} GB, but only {memory_gb:g} GB may be used; choose a "
+            "smaller region of interest, fewer frames, or a larger budget."
+        )
+
+
+def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
+    """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine."""
+    frames = cine.frames[(slice(None), *box)]
+    low, high = intensity_range(frames)
+    if high <= low:
+        raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
+    return torch.from_numpy(scaled_frames(frames))[:, None]

@@ -1,0 +1,230 @@
+"""register_cine and register_pair: images in, Motion out.
+
+The way of a cine is one of stages over a ``Plan``: predict, refine, integrate, find out how sure it is, measure. Each
+is a function of few arguments; ``follow`` puts them in a row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__, uncertainty, zoo
+from ..cine import Cine, Motion
+from ..errors import InputError
+from ..progress import CancelToken, ProgressCallback, Reporter
+from ..results.quality import frame_quality
+from ..results.results import Results
+from ..transformations import Transformation, unfolded
+from ..uncertainty.calibration import Calibration
+from .predict import predict, still
+from .prepare import Plan, Region, pair_cine, plan
+from .presets import Refinement, refinement_of
+from .refine import refine as refine_motion
+
+CINE_MODEL, PAIR_MODEL = zoo.DEFAULTS["cine"], zoo.DEFAULTS["pair"]
+_FIELD_VOXELS = 500_000
+
+
+def register_cine(
+    cine: Cine,
+    model: str | None = CINE_MODEL,
+    reference: int | None = None,
+    roi: Region | None = None,
+    refine: Refinement | str | bool = True,
+    device: str = "auto",
+    cyclic: bool | None = None,
+    memory_gb: float | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Motion:
+    """Follow the motion from the reference frame of a cine to all its frames.
+
+    Parameters
+    ----------
+    cine : the images; at least two frames of at least 16 x 16 pixels.
+    model : name or folder of a model of the zoo, or None to start the refinement from zero.
+    reference : number of the reference frame, or None for the one that ``find_reference`` takes for end-diastole.
+    roi : (start, stop) corners of a region of interest, in voxels, array axis order; the motion fades to zero at its
+        border and is zero outside.
+    refine : a quality ("fast", "standard", "thorough", ... of ``PRESETS``), True ("standard"), False ("fast"), or a
+        ``Refinement`` with settings of one's own.
+    device : "auto" (a CUDA GPU when there is one), "cpu", "cuda", "cuda:1", "mps".
+    cyclic : whether the last frame is followed by the first; None to judge by the images.
+    memory_gb : refuse work that is estimated to need more memory than this.
+    progress, cancel : see ``progress.py``.
+
+    Returns
+    -------
+    The motion on the cine's own grid, with displacements both ways and the quality of every frame.
+
+    Raises
+    ------
+    InputError : fewer than two frames, an image too small or constant, a reference or a region outside the cine.
+    ModelError : the model cannot be loaded. MemoryBudgetError : too large. Cancelled : ``cancel`` was used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRegLogic import Cine, Grid, register_cine
+    >>> rows, columns = np.mgrid[:48, :48]
+    >>> discs = [np.hypot(rows - 24, columns - 24) < radius for radius in (12, 11, 9)]
+    >>> cine = Cine(np.stack(discs).astype(np.float32), Grid((48, 48, 1)))
+    >>> motion = register_cine(cine, model=None, reference=0)
+    >>> motion.displacement.shape
+    (3, 2, 48, 48)
+    >>> bool(motion.displacement[2, 0, 24 + 11, 24] < -1)  # the rim moves inwards, by some 3 voxels
+    True
+    """
+    return follow(cine, model, reference, roi, refine, device, cyclic, memory_gb, progress, cancel).motion
+
+
+def follow(
+    cine: Cine,
+    model: str | None = CINE_MODEL,
+    reference: int | None = None,
+    roi: Region | None = None,
+    refine: Refinement | str | bool = True,
+    device: str = "auto",
+    cyclic: bool | None = None,
+    memory_gb: float | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Results:
+    """``register_cine`` for those who go on with the results: what was computed on the way is kept in them."""
+    started = time.perf_counter()
+    reporter = Reporter(progress, cancel)
+    reporter(0.0, "Checking the images")
+    settings = refinement_of(refine)
+    if model is None and settings is None:
+        raise InputError(
+            "Without a model there is nothing to do but to refine; choose a model, or switch refinement on."
+        )
+    prepared = plan(cine, reference, roi, cyclic, device, settings is not None, memory_gb)
+    loaded = zoo.load_model(model, str(prepared.images.device)) if model is not None else None
+    found = predicted = still(prepared)
+    if loaded is not None:
+        predicted = predict(prepared, loaded, reporter.part(0.05, 0.3 if settings else 0.8))
+        found = predicted.without_covariance()
+    if settings is not None:
+        found = refine_motion(
+            prepared.images[prepared.reference][None],
+            prepared.images[prepared.moving],
+            found,
+            settings,
+            prepared.times,
+            prepared.spacing,
+            reporter.part(0.3 if loaded else 0.05, 0.85),
+        )
+    displacement, inverse = integrate(prepared, found, reporter.part(0.85, 0.94))
+    calibration, covariance = Calibration(), None
+    if loaded is not None and predicted.is_uncertain:
+        stage: Mapping = loaded.card.calibration.get("refined" if settings else "predicted", {})
+        calibration = Calibration(**stage)
+        covariance = covariances(prepared, predicted, displacement if settings else None, calibration)
+    reporter(0.95, "Measuring the quality of every frame")
+    motion = Motion(
+        grid=cine.grid,
+        reference=prepared.reference,
+        displacement=displacement,
+        inverse=inverse,
+        times=cine.times if cine.time_unit else None,
+        time_unit=cine.time_unit,
+        name=cine.name,
+        cyclic=prepared.cyclic,
+        covariance=covariance,
+        provenance={
+            "version": __version__,
+            "model": loaded.card.name if loaded else None,
+            "weights_sha256": loaded.card.sha256 if loaded else None,
+            "refinement": asdict(settings) if settings else None,
+            "region": [list(prepared.start), list(prepared.stop)] if roi is not None else None,
+            "device": str(prepared.images.device),
+        },
+    )
+    results = measured(Results(motion, cine), calibration)
+    reporter(1.0, "Done")
+    return results.noting(seconds=round(time.perf_counter() - started, 3))
+
+
+def register_pair(
+    fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, roi: Region | None = None, **options: Any
+) -> Motion:
+    """Register a moving image to a fixed one: a motion of two frames, [fixed, moving], with the fixed as reference.
+
+    ``displacement[1]`` resamples the moving image, brought onto the fixed grid, onto the fixed one. ``fixed`` and
+    ``moving`` are cines of one frame; ``options`` are those of ``register_cine``, which also tells what is raised.
+    """
+    return follow_pair(fixed, moving, model, roi, **options).motion
+
+
+def follow_pair(
+    fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, roi: Region | None = None, **options: Any
+) -> Results:
+    """``register_pair`` for those who go on with the results, whose cine is [fixed, moving]."""
+    return follow(pair_cine(fixed, moving), model, 0, roi, cyclic=False, **options)
+
+
+@torch.inference_mode()
+def integrate(
+    plan: Plan, transformation: Transformation, reporter: Reporter | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacements and inverses of all frames on the whole grid, zero at the reference and outside the region."""
+    reporter = reporter or Reporter()
+    grid, frames = plan.cine.grid, plan.moving
+    displacement, inverse = np.zeros((2, len(plan.cine), grid.ndim, *grid.shape), np.float32)
+    transformation = transformation.faded(plan.taper)
+    chunk = max(1, _FIELD_VOXELS // plan.taper.numel())
+    for done in range(0, len(frames), chunk):
+        reporter(done / len(frames), f"Integrating frame {frames[done]}")
+        part = frames[done : done + chunk]
+        both = unfolded(transformation[done : done + chunk])
+        for field, values in zip((displacement, inverse), both, strict=True):
+            field[(part, slice(None), *plan.box)] = values.cpu().numpy()
+    return displacement, inverse
+
+
+@torch.inference_mode()
+def covariances(
+    plan: Plan, predicted: Transformation, refined: np.ndarray | None, calibration: Calibration
+) -> np.ndarray:
+    """Calibrated covariance of all displacements in mm^2, from that of a prediction.
+
+    It is that of the prediction's displacement, with the structure of the reference image that pins it down; after a
+    refinement, which gave the displacements ``refined``, also with what that changed nearby. All are weighted so that
+    it holds the errors that remain on synthetic cines (the calibrations "predicted" and "refined" of the card).
+    """
+    grid = plan.cine.grid
+    out = np.zeros((len(plan.cine), grid.ndim, grid.ndim, *grid.shape), np.float32)
+    structure = uncertainty.structure_tensor(plan.images[plan.reference : plan.reference + 1], grid)
+    predicted = predicted.faded(plan.taper)
+    for number, frame in enumerate(plan.moving):
+        before, covariance = predicted[number : number + 1].with_covariance()
+        change = None
+        if refined is not None:
+            after = torch.from_numpy(refined[(frame, slice(None), *plan.box)]).to(before)[None]
+            change = uncertainty.of_change(before, after, grid)
+        calibrated = calibration(uncertainty.to_mm2(covariance, grid), change, structure)
+        out[(frame, slice(None), slice(None), *plan.box)] = calibrated[0].cpu().numpy()
+    return out
+
+
+def measured(results: Results, calibration: Calibration) -> Results:
+    """The results with the quality of every frame.
+
+    Covariances grow at frames that fit worse than synthetic ones do, which are named as unlike the training images.
+    """
+    motion = results.motion
+    quality = frame_quality(results)
+    if motion.covariance is None:
+        return results.with_motion(replace(motion, quality=quality))
+    factors = np.array([calibration.inflation(frame.error_after) for frame in quality], np.float32)
+    unlike = [int(t) for t in np.flatnonzero(factors > 1)]
+    wider = motion.covariance * factors.reshape(-1, *[1] * (motion.covariance.ndim - 1))
+    provenance = {**motion.provenance, "unlike_training": unlike}
+    return results.with_motion(replace(motion, quality=quality, covariance=wider, provenance=provenance))

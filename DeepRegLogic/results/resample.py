@@ -1,0 +1,69 @@
+"""What a Motion does to images, labels and points: the only place where a direction is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .. import flow
+from ..cine import Motion
+from ..errors import InputError
+from ..grid import Grid, require_points
+
+
+def _warp_frames(images: np.ndarray, fields: np.ndarray, nearest: bool) -> np.ndarray:
+    """Warp ``[T or 1, *spatial]`` by ``[T, ndim, *spatial]``, frame by frame so that memory stays small."""
+    mode = "nearest" if nearest else "linear"
+    kind = images.dtype
+    out = np.empty((len(fields), *images.shape[1:]), dtype=kind if nearest else np.float32)
+    with torch.inference_mode():
+        for t, field in enumerate(fields):
+            source = images[t if len(images) > 1 else 0].astype(np.float32)
+            warped = flow.warp(torch.from_numpy(source)[None, None], torch.from_numpy(np.array(field))[None], mode)
+            out[t] = warped[0, 0].numpy()
+    return out
+
+
+def require_shape(image: np.ndarray, grid: Grid) -> None:
+    """Raise InputError where an image or label map is of another size than the reference frame's grid."""
+    if image.shape != grid.shape:
+        raise InputError(
+            f"The image or label map has shape {image.shape}, but the reference frame has {grid.shape}; "
+            "draw it on the reference frame, or resample it to that frame's geometry."
+        )
+
+
+def compensate(motion: Motion, frames: np.ndarray, nearest: bool = False) -> np.ndarray:
+    """Frames ``[T, *spatial]`` brought onto the reference: ``frame_t(x + displacement_t(x))``, the motion taken out.
+
+    Float32, or the frames' own type with ``nearest`` (labels).
+    """
+    if frames.shape != (len(motion), *motion.grid.shape):
+        raise InputError(f"Frames of shape {frames.shape} are not on the motion's grid {motion.grid.shape}.")
+    return _warp_frames(frames, motion.displacement, nearest)
+
+
+def propagate(motion: Motion, image: np.ndarray, nearest: bool = False) -> np.ndarray:
+    """One image or label map ``[*spatial]`` of the reference frame carried to every frame: ``[T, *spatial]``.
+
+    ``image(x + inverse_t(x))``; float32, or the image's own type with ``nearest`` (labels).
+    """
+    require_shape(image, motion.grid)
+    return _warp_frames(image[None], motion.inverse, nearest)
+
+
+def move_points(motion: Motion, points: np.ndarray, frame: int) -> np.ndarray:
+    """Points ``[P, 3]`` (LPS mm) drawn on the reference frame, moved to where that tissue is in ``frame``."""
+    return _move(motion, points, motion.displacement[frame])
+
+
+def move_points_back(motion: Motion, points: np.ndarray, frame: int) -> np.ndarray:
+    """Points ``[P, 3]`` (LPS mm) of ``frame`` moved to where that tissue is in the reference frame."""
+    return _move(motion, points, motion.inverse[frame])
+
+
+def _move(motion: Motion, points: np.ndarray, field: np.ndarray) -> np.ndarray:
+    points = require_points(points)
+    positions = torch.from_numpy(motion.grid.mm_to_voxel(points).copy())
+    moved = flow.sample(torch.from_numpy(np.array(field))[None], positions)[0]
+    return points + moved.T.double().numpy() @ motion.grid.vector_matrix.T

@@ -1,0 +1,107 @@
+"""A Motion as files: fields both ways, and the images, maps and labels that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..cine import Cine, Motion
+from ..errors import InputError
+from ..files import whole_folder
+from ..io.fields import FIELD_SUFFIXES, write_field
+from ..io.formats import safe_name
+from ..io.write import as_type, image_suffix, write_cine
+from ..progress import CancelToken, ProgressCallback, Reporter
+from .labels import Labels
+from .maps import IMAGE, file_name
+from .results import Results
+
+
+def write_motion(
+    motion: Motion,
+    cine: Cine,
+    folder: str | Path,
+    *,
+    labels: np.ndarray | None = None,
+    field_suffix: str = ".nrrd",
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> list[Path]:
+    """Write a motion and what it does to the cine it was found in.
+
+    In ``folder``: ``fields/displacement_000`` ... and ``fields/inverse_000`` ... (one each way and frame, see
+    ``write_field``), and, named after the cine, ``_compensated`` (every frame brought onto the reference),
+    ``_propagated`` (the reference carried to every frame), ``_jacobian`` (local area or volume relative to the
+    reference) and, with ``labels``, ``_labels`` (carried to every frame); of a motion that says how sure it is also
+    ``_deviation`` (the largest standard deviation in mm) and ``_entropy`` (eq. 21 of Zakeri et al. 2023, of the
+    covariance in mm^2, -20 where the displacement is zero by definition), on the reference frame. Images have the
+    cine's format, geometry, times and pixel type; integers are rounded and clipped. All is written, or nothing.
+
+    Parameters
+    ----------
+    labels : whole numbers ``[*grid.shape]`` drawn on the reference frame.
+    field_suffix : ".nrrd", ".nii.gz", ".nii", ".mha", ".h5" or ".tfm".
+    progress, cancel : see ``progress.py``.
+
+    Returns
+    -------
+    The paths written.
+
+    Raises
+    ------
+    InputError : cine and motion, or labels and motion, do not fit together; an unknown suffix.
+    OutputError : the folder cannot be written or is full.
+    Cancelled : ``cancel`` was set.
+    """
+    results = Results(motion, cine, None if labels is None else Labels.of_map(labels))
+    return write_results(results, folder, field_suffix=field_suffix, progress=progress, cancel=cancel)
+
+
+def write_results(
+    results: Results,
+    folder: str | Path,
+    *,
+    field_suffix: str = ".nrrd",
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> list[Path]:
+    """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name."""
+    motion, cine = results.motion, results.cine
+    folder, report = Path(folder).expanduser(), Reporter(progress, cancel)
+    if field_suffix not in FIELD_SUFFIXES:
+        raise InputError(f"Fields are written as {', '.join(FIELD_SUFFIXES)}, not '{field_suffix}'.")
+    report(0.0, "Warping images")
+    written: list[Path] = []
+    with whole_folder(folder) as part:
+        for name, frames in _images(results):
+            report(0.1, f"Writing {name}")
+            relative = f"{safe_name(cine.name)}_{name}{image_suffix(cine, frames)}"
+            write_cine(part / relative, frames, cine)
+            written.append(folder / relative)
+        count = len(motion)
+        digits = max(3, len(str(count - 1)))
+        for t in range(count):
+            report(0.4 + 0.6 * t / count, f"Writing fields of frame {t + 1} of {count}")
+            for name, fields in (("displacement", motion.displacement), ("inverse", motion.inverse)):
+                relative = f"fields/{name}_{t:0{digits}d}{field_suffix}"
+                write_field(part / relative, fields[t], motion.grid)
+                written.append(folder / relative)
+        report(1.0, "Written")
+    return written
+
+
+def _images(results: Results) -> Iterator[tuple[str, np.ndarray]]:
+    """What is written beside the fields, by the names of files: the maps, the labels before those of a covariance."""
+    kind = results.cine.frames.dtype
+    late = [name for name, entry in results.maps.items() if entry.needs_covariance]
+    for name in [name for name in results.maps if name not in late]:
+        if file_name(name):
+            values = results.map(name)
+            yield file_name(name), as_type(values, kind) if results.maps[name].kind == IMAGE else values
+    if results.labels is not None:
+        yield "labels", results.labels.as_map(results.carried)
+    for name in late:
+        if file_name(name):
+            yield file_name(name), results.map(name)

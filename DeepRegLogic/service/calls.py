@@ -1,0 +1,95 @@
+"""The calls that the worker serves: packed values in a folder in, packed values in its folder ``results`` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..progress import CancelToken, ProgressCallback, Reporter
+
+
+def register_cine(folder: Path, arguments: dict[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict:
+    from ..registration.register import follow
+    from .exchange import pack_motion, pack_results, unpack_cine, unpack_drawn
+
+    cine = unpack_cine(folder, arguments.pop("cine"))
+    drawn = unpack_drawn(folder, {name: arguments.pop(name, None) for name in ("masks", "label_names", "points")})
+    whole = Reporter(progress, cancel)
+    results = follow(cine, **_options(arguments), progress=whole.part(0.0, 0.92), cancel=cancel).with_drawn(*drawn)
+    compute(results, whole.part(0.92, 1.0))
+    place = _results(folder)
+    return {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
+
+
+def compute(results: Any, reporter: Reporter) -> None:
+    """Compute every map and curve, and what is carried along."""
+    names = list(results.maps)
+    for number, name in enumerate(names):
+        reporter(0.8 * number / len(names), f"Computing the {results.maps[name].title.lower()}")
+        results.map(name)
+    reporter(0.8, "Carrying labels and points along")
+    _ = results.carried, results.followed, results.point_covariances
+    reporter(0.95, "Computing curves")
+    _ = results.curves, results.statistics
+    reporter(1.0, "Done")
+
+
+def register_pair(folder: Path, arguments: dict[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict:
+    from ..registration.register import register_pair
+    from .exchange import pack_motion, unpack_cine
+
+    fixed, moving = (unpack_cine(folder, arguments.pop(role)) for role in ("fixed", "moving"))
+    motion = register_pair(fixed, moving, **_options(arguments), progress=progress, cancel=cancel)
+    return {"motion": pack_motion(_results(folder), motion)}
+
+
+def generate_cine(folder: Path, arguments: dict[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict:
+    import numpy as np
+
+    from ..registration.generate import generate_cine
+    from ..results.resample import propagate
+    from .exchange import pack_array, pack_cine, pack_motion, unpack_array, unpack_cine
+
+    frame, masks = unpack_cine(folder, arguments.pop("frame")), arguments.pop("masks", None)
+    whole = Reporter(progress, cancel)
+    samples = generate_cine(frame, **arguments, progress=whole.part(0.0, 0.9), cancel=cancel)
+    packed = []
+    for number, sample in enumerate(samples):
+        whole(0.9 + 0.1 * number / len(samples), "Carrying the labels along")
+        place = _results(folder) / str(number)
+        place.mkdir()
+        values: dict[str, Any] = {"folder": place.name, "masks": None}
+        values |= {"cine": pack_cine(place, "frames", sample.cine), "motion": pack_motion(place, sample.motion)}
+        if masks is not None:
+            carried = [propagate(sample.motion, mask, nearest=True) for mask in unpack_array(folder, masks)]
+            values["masks"] = pack_array(place, "masks", np.stack(carried))
+        packed.append(values)
+    return {"samples": packed}
+
+
+CALLS: Mapping[str, Callable[..., dict]] = {
+    "register_cine": register_cine,
+    "register_pair": register_pair,
+    "generate_cine": generate_cine,
+}
+
+
+def _options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with a refinement given by its fields made one."""
+    from ..registration.presets import Refinement
+
+    refine = arguments.get("refine")
+    if not isinstance(refine, dict):
+        return arguments
+    fields = {**refine}
+    if fields.get("levels"):
+        fields["levels"] = tuple(tuple(level) for level in fields["levels"])
+    return {**arguments, "refine": Refinement(**fields)}
+
+
+def _results(folder: Path) -> Path:
+    """Results have a folder of their own: the arrays of the request are mapped, and must not be overwritten."""
+    results = folder / "results"
+    results.mkdir(exist_ok=True)
+    return results

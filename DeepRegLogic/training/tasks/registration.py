@@ -1,0 +1,120 @@
+"""The Lightning task: what one training step minimises, and what is measured of a network on held-out cines."""
+
+from __future__ import annotations
+
+import math
+
+import lightning
+import torch
+
+from ... import flow
+from ...consistency import CONSISTENCIES
+from ...networks import MotionNetwork
+from ...regularisers import REGULARISERS, temporal_bending
+from ...similarities import SIMILARITIES, mse
+from ...transformations import Transformation
+from ..configuration import Configuration
+from ..data import Batch
+from . import task
+
+
+@task("registration")
+class RegistrationTask(lightning.LightningModule):
+    """Trains a network that registers, whatever kind of transformation it estimates.
+
+    Logged at validation: ``mse`` and ``mse_last`` (all frames and the last, mean of both directions), ``mse_before``,
+    ``folded`` (fraction of pixels), where the truth is known ``end_point`` and ``end_point_before`` (mm, weighted
+    mean), and ``score``, the figure by which the best weights are chosen: ``end_point`` or else ``mse``.
+    """
+
+    def __init__(self, network: MotionNetwork, configuration: Configuration) -> None:
+        super().__init__()
+        self.network = network
+        self.configuration = configuration
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        found = self.network.estimate(batch["reference"], batch["frames"])
+        with torch.autocast(self.device.type, enabled=False):
+            terms = self.loss_terms(found, batch)
+        return self.logged(terms)
+
+    def logged(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The sum of the terms, which are logged one by one."""
+        total = torch.stack(list(terms.values())).sum()
+        self.log_dict({f"train/{key}": value.detach() for key, value in terms.items()})
+        self.log("train/loss", total.detach(), prog_bar=True)
+        return total
+
+    def loss_terms(self, found: Transformation, batch: Batch) -> dict[str, torch.Tensor]:
+        """The weighted terms of the loss for the motion of N * T frames."""
+        loss = self.configuration.loss
+        frames = batch["frames"].flatten(0, 1)
+        reference = batch["reference"][:, None].expand_as(batch["frames"]).flatten(0, 1)
+        known = loss.end_point and "displacement" in batch
+        forward = inverse = None
+        if loss.direction != "propagate" or loss.consistent or known:
+            forward = found.displacement(loss.squarings)
+        if loss.direction != "compensate" or loss.consistent:
+            inverse = found.inverse(loss.squarings)
+        sides = {"compensate": (frames, forward, reference), "propagate": (reference, inverse, frames)}
+        chosen = sides.values() if loss.direction == "both" else [sides[loss.direction]]
+        moved = torch.cat([flow.warp(moving, field) for moving, field, _ in chosen])
+        fixed = torch.cat([image for _, _, image in chosen])
+        terms = {
+            "similarity": SIMILARITIES[loss.similarity].measure(moved, fixed),
+            "smooth": loss.smooth * REGULARISERS[loss.regulariser](found.field),
+        }
+        if loss.time:
+            in_time = found.field.unflatten(0, (-1, *batch["frames"].shape[:2])).flatten(0, 1)
+            cycle = torch.cat([torch.zeros_like(in_time[:, :1]), in_time], dim=1)
+            cyclic = self.configuration.data.random_reference > 0
+            terms["time"] = loss.time * temporal_bending(cycle, cyclic=cyclic)
+        if loss.consistent:
+            terms["consistent"] = loss.consistent * CONSISTENCIES[loss.consistency](forward, inverse)
+        if known:
+            terms["end_point"] = loss.end_point * end_point_error(forward.view_as(batch["displacement"]), batch)
+        return terms
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        found = self.network.estimate(batch["reference"], batch["frames"])
+        with torch.autocast(self.device.type, enabled=False):
+            both = torch.cat([found.displacement(), found.inverse()])
+            frames, reference = batch["frames"][0], batch["reference"].expand_as(batch["frames"][0])
+            moving, fixed = torch.cat([frames, reference]), torch.cat([reference, frames])
+            error = (flow.warp(moving, both) - fixed).square().mean((1, 2, 3)).view(2, -1).mean(0)
+            values = {
+                "mse": error.mean(),
+                "mse_last": error[-1],
+                "mse_before": mse(frames, reference),
+                "folded": flow.folding(both).float().mean(),
+            }
+            score = values["mse"]
+            if "displacement" in batch:
+                spacing = self.configuration.data.spacing
+                onto_reference = both[None, : len(frames)]
+                score = values["end_point"] = end_point_error(onto_reference, batch) * spacing
+                values["end_point_before"] = end_point_error(torch.zeros_like(onto_reference), batch) * spacing
+        values["score"] = score
+        self.log_dict({f"validation/{key}": value for key, value in values.items()}, batch_size=1, sync_dist=True)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        settings = self.configuration.optimiser
+        optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.rate)
+        if settings.schedule == "constant":
+            return {"optimizer": optimiser}
+        warm = max(settings.steps // 100, 1)
+
+        def factor(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            return 0.5 * (1 + math.cos(math.pi * min((step - warm) / max(settings.steps - warm, 1), 1)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def end_point_error(displacement: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Weighted mean distance in pixels of a displacement ``[N, T, 2, H, W]`` to the true one."""
+    distance = ((displacement - batch["displacement"]).square().sum(2) + 1e-8).sqrt()
+    weight = batch["weight"].expand_as(distance)
+    return (distance * weight).sum() / weight.sum()
