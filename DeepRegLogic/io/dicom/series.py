@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, RegistrationError
-from .names import natural
+from ...errors import InputError, RegistrationError
+from ..formats import natural
 from .pixels import number
 
 if TYPE_CHECKING:
