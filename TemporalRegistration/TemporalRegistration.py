@@ -22,21 +22,11 @@ for _folder in (str(_HERE), str(_LOGIC)):
     if _folder not in sys.path:
         sys.path.append(_folder)
 
-from TemporalRegistrationLib import (  # noqa: E402
-    choices,
-    environment,
-    export,
-    generation,
-    layouts,
-    pairs,
-    quality,
-    sample,
-    scene,
-    views,
-    worker,
-)
-from TemporalRegistrationLib.generation import GeneratedNodes, GenerateTask  # noqa: E402
-from TemporalRegistrationLib.job import Job, State  # noqa: E402
+from TemporalRegistrationLib import sample  # noqa: E402
+from TemporalRegistrationLib.kinds import KINDS, kindOf, models  # noqa: E402
+from TemporalRegistrationLib.kinds.cine import CineTask  # noqa: E402
+from TemporalRegistrationLib.kinds.generate import GenerateTask  # noqa: E402
+from TemporalRegistrationLib.kinds.pair import PairTask  # noqa: E402
 from TemporalRegistrationLib.panel.curves import CurvesPart  # noqa: E402
 from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
 from TemporalRegistrationLib.panel.generate import GeneratePart  # noqa: E402
@@ -45,10 +35,14 @@ from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
 from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
 from TemporalRegistrationLib.panel.run import RunPart  # noqa: E402
 from TemporalRegistrationLib.parameters import TemporalRegistrationParameterNode  # noqa: E402
+from TemporalRegistrationLib.run import environment, worker  # noqa: E402
+from TemporalRegistrationLib.run.job import Job, State  # noqa: E402
 from TemporalRegistrationLib.selftest import SelfTest  # noqa: E402
-from TemporalRegistrationLib.tasks import CineTask, PairTask  # noqa: E402
+from TemporalRegistrationLib.show import layouts  # noqa: E402
 
 from DeepRegLogic.errors import RegistrationError  # noqa: E402
+from DeepRegLogic.results.doubts import DOUBTFUL_MM  # noqa: E402
+from DeepRegLogic.zoo import DEFAULTS  # noqa: E402
 
 
 class TemporalRegistration(ScriptedLoadableModule):
@@ -220,31 +214,22 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         """Show the results of a registration."""
         self.method.listDevices()
         if self._parameterNode:
-            if job.state is State.DONE and self._parameterNode.task == "pair":
-                self._parameterNode.showCompensated = True
-            elif job.state is State.DONE:
-                views.hideDrawn(self._parameterNode.labels, self._parameterNode.points)
+            if job.state is State.DONE:
+                kindOf(self._parameterNode).done(self._parameterNode)
             self.refresh()
 
     def _showResults(self) -> None:
         """Review the results of the input, if it has any."""
-        fixed = None
-        if self._parameterNode.task == "pair":
-            fixed = self._parameterNode.fixedVolume
-            nodes = pairs.pairNodesOf(fixed, self._parameterNode.movingVolume)
-        elif self._parameterNode.task == "generate":
-            nodes = generation.generatedNodesOf(self._parameterNode.generateInput)
-        else:
-            nodes = scene.motionNodesOf(self._parameterNode.inputSequence)
+        nodes = kindOf(self._parameterNode).nodesOf(self._parameterNode)
         if nodes != self.review.nodes:
-            self._setResults(nodes, fixed)
+            self._setResults(nodes)
 
     def _export(self, nodes, folder: str) -> Path:
         return self.logic.export(nodes, folder, self._parameterNode.doubtfulLimit)
 
-    def _setResults(self, nodes, fixed=None) -> None:
+    def _setResults(self, nodes) -> None:
         self.generate.setResults(nodes)
-        self.review.setResults(nodes, fixed)
+        self.review.setResults(nodes)
         self.curves.setResults(nodes)
         self.exports.setResults(nodes)
 
@@ -265,7 +250,7 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def models(self) -> dict[str, tuple[str, str]]:
         """Title and summary of the models by name, best first; the empty name is refinement without a model."""
-        return choices.models()
+        return models()
 
     def warmUp(self) -> None:
         """Start the worker in advance where it can run, so that the first registration starts at once."""
@@ -275,7 +260,7 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def job(self, parameterNode: TemporalRegistrationParameterNode) -> Job:
         """The job that the parameter node describes, not started yet."""
-        return Job(choices.taskOf(parameterNode))
+        return Job(kindOf(parameterNode).task(parameterNode))
 
     def process(self, parameterNode: TemporalRegistrationParameterNode, progressCallback=None):
         """Do what the parameter node says, and wait; the nodes that were made."""
@@ -284,9 +269,9 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
     def registerCine(
         self,
         sequenceNode: vtkMRMLSequenceNode,
-        model: str | None = "tlrn-cardiac",
+        model: str | None = DEFAULTS["cine"],
         reference: int | None = None,
-        refine: bool | dict = True,
+        refine: bool | str | dict = True,
         device: str = "auto",
         labels=None,
         markups=(),
@@ -302,7 +287,8 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         sequenceNode : a sequence of volumes of one geometry.
         model : name or folder of a model, or None to start the refinement from zero.
         reference : number of the reference frame, or None to look for end-diastole.
-        refine : optimise the motion on this very cine; or the fields of a ``DeepRegLogic.Refinement``.
+        refine : optimise the motion on this very cine; a quality ("fast", "standard", "thorough"); or the fields of a
+            ``DeepRegLogic.Refinement``.
         device : "auto", "cpu", "cuda", "cuda:1" or "mps".
         labels : a segmentation or label map drawn on the reference frame, to be carried to every frame; give the
             reference frame with it.
@@ -323,8 +309,8 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         self,
         fixedNode: vtkMRMLScalarVolumeNode,
         movingNode: vtkMRMLScalarVolumeNode,
-        model: str | None = "voxelmorph-cardiac",
-        refine: bool | dict = True,
+        model: str | None = DEFAULTS["pair"],
+        refine: bool | str | dict = True,
         device: str = "auto",
         roi: vtkMRMLMarkupsROINode | None = None,
         progressCallback=None,
@@ -352,7 +338,7 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         seed: int = 0,
         frame: int = 0,
         labels=None,
-        model: str = generation.MODEL,
+        model: str = DEFAULTS["generate"],
         device: str = "auto",
         progressCallback=None,
         wait: bool = True,
@@ -369,19 +355,15 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         model : name or folder of a model that can generate.
 
         The other parameters and the errors are those of ``registerCine``; ``options`` are those of
-        ``DeepRegLogic.generate.generate_cine``.
+        ``DeepRegLogic.generate_cine``.
         """
         settings = {"n_frames": nFrames, "n_samples": nSamples, "seed": seed, "model": model, "device": device}
         task = GenerateTask(inputNode, frame, labels, **settings, **options)
         return self._run(Job(task), progressCallback, wait)
 
-    def export(self, nodes, folder: str, doubtful: float = quality.DOUBTFUL_MM) -> Path:
+    def export(self, nodes, folder: str, doubtful: float = DOUBTFUL_MM) -> Path:
         """Write results to a folder; ``doubtful`` is the uncertainty in mm that makes a frame doubtful."""
-        if isinstance(nodes, pairs.PairNodes):
-            return export.exportPair(nodes, folder)
-        if isinstance(nodes, GeneratedNodes):
-            return export.exportGenerated(nodes, folder)
-        return export.exportMotion(nodes, folder, doubtful)
+        return KINDS[nodes.kind].export(nodes, folder, doubtful)
 
 
 class TemporalRegistrationTest(SelfTest, ScriptedLoadableModuleTest):

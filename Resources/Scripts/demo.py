@@ -8,10 +8,13 @@ import os
 import sys
 from pathlib import Path
 
-import register
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-SAMPLES = register.HOME / "Resources" / "SampleData"
-DATA = Path(os.environ.get("TEMPORAL_REGISTRATION_DATA") or register.HOME.parent / "shared" / "data")
+import register
+from slicer_console import HOME
+
+SAMPLES = HOME / "Resources" / "SampleData"
+DATA = Path(os.environ.get("TEMPORAL_REGISTRATION_DATA") or HOME.parent / "shared" / "data")
 
 
 def real_cine() -> list[str]:

@@ -16,40 +16,41 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import register
+import slicer_console
 
 if TYPE_CHECKING:
     import numpy as np
 
     from DeepRegLogic import Cine
-    from DeepRegLogic.generate import GeneratedCine
+    from DeepRegLogic.registration.generate import GeneratedCine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with ``argv`` (default: the program's arguments) and return its exit code."""
-    return register.run_command("generate_command", "generate.py", argv, _save_scene)
+    return slicer_console.run_command("generate", "generate.py", argv, _save_scene)
 
 
 def _save_scene(path: Path, frame: Cine, samples: Sequence[GeneratedCine], labels: np.ndarray | None) -> None:
     """Write a scene that holds the frame and the cines that were made of it."""
     import numpy as np
     import slicer
-    from TemporalRegistrationLib import generation, volumes
+    from TemporalRegistrationLib.kinds.generate import Sample, addGenerated
+    from TemporalRegistrationLib.nodes.volumes import volumeNodeFromArray
 
     values = [] if labels is None else [value for value in np.unique(labels) if value]
     slicer.mrmlScene.Clear()
-    volume = slicer.mrmlScene.AddNode(volumes.volumeNodeFromArray(frame.frames[0], frame.grid, frame.name))
+    volume = slicer.mrmlScene.AddNode(volumeNodeFromArray(frame.frames[0], frame.grid, frame.name))
     made = [
-        generation.Sample(
+        Sample(
             sample.cine,
             sample.motion,
             np.stack([sample.labels == value for value in values]).astype(np.uint8) if values else None,
         )
         for sample in samples
     ]
-    generation.addGenerated(made, volume, labels if values else None)
-    register.write_scene(path)
+    addGenerated(made, volume, labels if values else None)
+    slicer_console.write_scene(path)
 
 
 if __name__ == "__main__":
-    register.run_program(main)
+    slicer_console.run_program(main)

@@ -1,1 +1,1 @@
-"""The Slicer side of Temporal Registration: nodes to and from the values of DeepRegLogic. Never imports qt or ctk."""
+"""The parts of the module TemporalRegistration; only ``run`` and ``panel`` import qt."""

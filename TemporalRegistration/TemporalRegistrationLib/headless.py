@@ -17,15 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import slicer
 import slicer.util
 import vtk
-
-from DeepRegLogic.cine import Cine, Motion
-from DeepRegLogic.errors import OutputError
-
-from .scene import addCine, addMotion
 
 _SUFFIXES = {
     "SequenceFile": (".seq.nrrd", ".seq.nhdr", ".seq.nii.gz", ".seq.mrb", ".seq.mha"),
@@ -226,20 +220,3 @@ def boot() -> None:
     slicer.modules = SimpleNamespace(
         **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in app.logics.items()}
     )
-
-
-def saveScene(path: str | Path, cine: Cine, motion: Motion, labels: np.ndarray | None = None) -> None:
-    """Write a scene with the cine, its motion and the carried labels to ``path`` (.mrb). Replaces the current scene.
-
-    Raises
-    ------
-    OutputError : the file could not be written.
-    """
-    boot()
-    slicer.mrmlScene.Clear(0)
-    try:
-        addMotion(motion, cine, addCine(cine), labels)
-        if not slicer.util.saveScene(str(path)):
-            raise OutputError(f"The scene '{path}' could not be written; check the folder and the free space.")
-    finally:
-        slicer.mrmlScene.Clear(0)

@@ -15,7 +15,11 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .generation import MODEL
+from DeepRegLogic.registration.presets import DEFAULT_QUALITY, PRESETS
+from DeepRegLogic.results.doubts import DOUBTFUL_MM
+from DeepRegLogic.zoo import DEFAULTS
+
+_REFINEMENT = PRESETS[DEFAULT_QUALITY].refinement
 
 
 @parameterNodeWrapper
@@ -35,10 +39,11 @@ class TemporalRegistrationParameterNode:
     sampleShown - Number of the cine that is shown, from 1.
     task - "cine", "pair" or "generate": which tab is open.
     model, pairModel, generateModel - Names of models of the zoo; empty for refinement from zero.
-    quality - "fast", "standard" or "thorough".
+    quality - A name of DeepRegLogic's PRESETS.
     device - Where to compute: "auto", "cpu", "cuda:0", ...
     similarity, smoothness - Of the refinement.
     showCompensated ... opacity - The switches of the review.
+    colors - Name of the map that colors the image, or empty.
     doubtfulLimit - Uncertainty in mm above which a place or a frame is doubtful.
     """
 
@@ -66,22 +71,20 @@ class TemporalRegistrationParameterNode:
     seed: int = 0
     sampleShown: int = 1
     task: str = "cine"
-    model: str = "tlrn-cardiac"
-    pairModel: str = "voxelmorph-cardiac"
-    generateModel: str = MODEL
-    quality: str = "standard"
+    model: str = DEFAULTS["cine"]
+    pairModel: str = DEFAULTS["pair"]
+    generateModel: str = DEFAULTS["generate"]
+    quality: str = DEFAULT_QUALITY
     device: str = "auto"
-    similarity: str = "lncc"
-    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = 0.2
+    similarity: str = _REFINEMENT.similarity
+    smoothness: Annotated[float, WithinRange(0.01, 10.0)] = _REFINEMENT.smoothness
     showCompensated: bool = False
     showLabels: bool = True
     showPoints: bool = True
     showMotion: bool = False
-    showJacobian: bool = False
-    showUncertainty: bool = False
-    showEntropy: bool = False
+    colors: str = ""
     showDoubtful: bool = False
-    doubtfulLimit: Annotated[float, WithinRange(0.1, 20.0)] = 2.0
+    doubtfulLimit: Annotated[float, WithinRange(0.1, 20.0)] = DOUBTFUL_MM
     motionStyle: str = "grid"
     compare: str = "single"
     opacity: float = 0.6

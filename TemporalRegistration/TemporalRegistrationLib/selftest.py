@@ -10,7 +10,8 @@ import slicer.util
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.errors import Cancelled
 
-from . import sample, scene
+from . import sample
+from .nodes import sequences
 
 
 class SelfTest:
@@ -36,7 +37,7 @@ class SelfTest:
 
     def _cine(self):
         """Five frames of the bundled cine from rest to contraction, at half the resolution."""
-        cine = scene.cineFromSequence(sample.loadSample())
+        cine = sequences.cineFromSequence(sample.loadSample())
         slicer.mrmlScene.Clear()
         frames = cine.frames[:10:2, ::2, ::2]
         grid = replace(cine.grid, size=(*frames.shape[:0:-1], 1), spacing=tuple(2 * s for s in cine.grid.spacing))
@@ -45,7 +46,7 @@ class SelfTest:
     def test_cineIsFollowed(self):
         """The motion of the bundled cine is found, and what is added to the scene plays."""
         self.delayDisplay("Registering the bundled cine")
-        sequenceNode = scene.addCine(self._cine())
+        sequenceNode = sequences.addCine(self._cine())
         nodes = self.logic().registerCine(sequenceNode, model=None, reference=0, device="cpu")
         errors = {
             name: [nodes.table.GetTable().GetValueByName(frame, name).ToDouble() for frame in range(5)]
@@ -64,7 +65,7 @@ class SelfTest:
     def test_pairIsRegistered(self):
         """Two volumes are registered, and the warped one is nearer to the fixed one."""
         self.delayDisplay("Registering two volumes")
-        sequenceNode = scene.addCine(self._cine())
+        sequenceNode = sequences.addCine(self._cine())
         volumes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("fixed", "moving")]
         for frame, volume in zip((0, 4), volumes, strict=True):
             volume.CopyContent(sequenceNode.GetNthDataNode(frame))
@@ -75,7 +76,7 @@ class SelfTest:
 
     def test_runIsCancelled(self):
         """A cancelled run leaves the scene as it was."""
-        sequenceNode = scene.addCine(self._cine())
+        sequenceNode = sequences.addCine(self._cine())
         count = slicer.mrmlScene.GetNumberOfNodes()
         job = self.logic().registerCine(sequenceNode, model=None, device="cpu", wait=False)
         job.cancel()

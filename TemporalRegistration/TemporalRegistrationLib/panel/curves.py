@@ -5,18 +5,18 @@ from __future__ import annotations
 import slicer
 import vtk
 
-from .. import charts, quality, results
-from ..i18n import _
-from ..scene import MotionNodes
+from ..kinds import KINDS
+from ..nodes import transaction
+from ..show import charts, doubts
 
 
 class CurvesPart:
-    """Shows the curves and the quality of the results of one cine, and nothing for those of a pair."""
+    """Shows the curves and the quality of results that have them."""
 
     def __init__(self, ui) -> None:
         self._ui = ui
-        self._nodes: MotionNodes | None = None
-        self._doubtful = quality.DOUBTFUL_MM
+        self._nodes = None
+        self._doubtful = doubts.DOUBTFUL_MM
         self._tag: int | None = None
         self._markers: list[slicer.vtkMRMLTableNode] = []
         self._series: set[str] = set()
@@ -27,13 +27,13 @@ class CurvesPart:
         ui = self._ui
         if self._nodes is not None:
             self._nodes.browser.RemoveObserver(self._tag)
-        self._nodes = cine = nodes if isinstance(nodes, MotionNodes) else None
+        self._nodes = cine = KINDS[nodes.kind].charts(nodes) if nodes is not None else None
         for section in (ui.curvesCollapsibleButton, ui.qualityCollapsibleButton):
             section.enabled = cine is not None
             section.collapsed = cine is None
         self._tell()
         ui.qualityTableView.setMRMLTableNode(cine.table if cine is not None else None)
-        ui.ejectionLabel.text = quality.sizesText(cine.sizes) if cine is not None and cine.sizes is not None else ""
+        ui.ejectionLabel.text = doubts.sizesText(cine.sizes) if cine is not None and cine.sizes is not None else ""
         ui.ejectionLabel.visible = bool(ui.ejectionLabel.text)
         self._markers, self._series = [], set()
         ui.chartComboBox.clear()
@@ -50,7 +50,7 @@ class CurvesPart:
 
     def _tell(self) -> None:
         table = self._nodes.table if self._nodes is not None else None
-        self._ui.qualityLabel.text = quality.sentence(table, self._doubtful) if table is not None else ""
+        self._ui.qualityLabel.text = doubts.sentence(table, self._doubtful) if table is not None else ""
 
     def close(self) -> None:
         """Let go of the scene."""
@@ -61,17 +61,11 @@ class CurvesPart:
             self._plotView.disconnect("dataSelected(vtkStringArray*,vtkCollection*)", self._onCurveClicked)
             self._plotView = None
 
-    def _listCharts(self, cine: MotionNodes) -> None:
-        found = results.findResults(results.inputOf(cine.table))
+    def _listCharts(self, cine) -> None:
+        found = transaction.findResults(transaction.inputOf(cine.table))
         self._markers = [node for role, node in found.items() if role.endswith("Marker")]
         self._series = {node.GetID() for role, node in found.items() if "Series" in role and "Marker" not in role}
-        titles = {
-            "sizes": _("Size of labels"),
-            "labelUncertainty": _("Uncertainty of labels"),
-            "motion": _("Displacement"),
-            "quality": _("Quality"),
-        }
-        for role, title in titles.items():
+        for role, title in charts.titles().items():
             if getattr(cine, f"{role}Chart") is not None:
                 self._ui.chartComboBox.addItem(title, role)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import layouts, scene
-from ..choices import TABS
-from ..generation import GeneratedNodes
+from ..kinds import KINDS, TABS
+from ..nodes.sequences import browserOf
+from ..show import layouts
 from .part import Part
 
 
@@ -27,7 +27,7 @@ class GeneratePart(Part):
 
     def setResults(self, nodes: object | None) -> None:
         """Offer the cines that were made."""
-        count = len(nodes.samples) if isinstance(nodes, GeneratedNodes) else 0
+        count = KINDS[nodes.kind].count(nodes) if nodes is not None else 0
         self._showing = True  # the slider changes because of what there is to show
         self._ui.sampleSlider.maximum = max(1, count)
         self._ui.sampleSlider.enabled = count > 1
@@ -54,7 +54,7 @@ class GeneratePart(Part):
         settings = self._toStore
         if settings and settings.generateInput and settings.generateInput.IsA("vtkMRMLSequenceNode"):
             settings.generateFrame = int(value)
-            browser = scene.browserOf(settings.generateInput)
+            browser = browserOf(settings.generateInput)
             browser.SetSelectedItemNumber(int(value))
             layouts.showVolume(browser.GetProxyNode(settings.generateInput))
 

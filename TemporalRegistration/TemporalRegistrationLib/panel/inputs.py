@@ -6,9 +6,12 @@ import qt
 import slicer
 import slicer.util
 
-from .. import layouts, results, sample, scene
-from ..choices import TABS
+from .. import sample
 from ..i18n import _
+from ..kinds import TABS
+from ..nodes import transaction
+from ..nodes.sequences import browserOf
+from ..show import layouts
 from .part import Part
 
 
@@ -25,7 +28,7 @@ class InputPart(Part):
         settings = self._settings()
         if not settings.inputSequence:
             for node in slicer.util.getNodesByClass("vtkMRMLSequenceNode"):
-                if node.GetDataNodeClassName() == "vtkMRMLScalarVolumeNode" and results.inputOf(node) is None:
+                if node.GetDataNodeClassName() == "vtkMRMLScalarVolumeNode" and transaction.inputOf(node) is None:
                     settings.inputSequence = node
                     return
 
@@ -56,13 +59,13 @@ class InputPart(Part):
         settings = self._toStore
         if settings and settings.inputSequence:
             settings.referenceFrame = int(value)
-            browser = scene.browserOf(settings.inputSequence)
+            browser = browserOf(settings.inputSequence)
             browser.SetSelectedItemNumber(int(value))
             layouts.showVolume(browser.GetProxyNode(settings.inputSequence))
 
     def _onSampleButton(self, _checked: bool = False) -> None:
         with slicer.util.tryWithErrorDisplay(_("The sample could not be loaded."), waitCursor=True):
             sequenceNode = sample.loadSample()
-            self._settings().task = "cine"
+            self._settings().task = TABS[0]
             self._settings().inputSequence = sequenceNode
-            layouts.showVolume(scene.browserOf(sequenceNode).GetProxyNode(sequenceNode))
+            layouts.showVolume(browserOf(sequenceNode).GetProxyNode(sequenceNode))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from .. import environment, worker
-from ..choices import models, modelSetting
+from DeepRegLogic.registration.presets import PRESETS
+from DeepRegLogic.similarities import SIMILARITIES
+
 from ..i18n import _
+from ..kinds import kindOf, models
+from ..run import environment, worker
 from .part import Part
 
 
@@ -17,9 +20,9 @@ class MethodPart(Part):
         self._choose = choose
         items = {
             "model": [(title, name) for name, (title, _summary) in self._models.items()],
-            "quality": [(_("Fast"), "fast"), (_("Standard"), "standard"), (_("Thorough"), "thorough")],
+            "quality": [(_(preset.title), name) for name, preset in PRESETS.items()],
             "device": [(_("Automatic"), "auto"), (_("CPU"), "cpu")],
-            "similarity": [(_("Local correlation (brightness may change)"), "lncc"), (_("Squared difference"), "mse")],
+            "similarity": [(_(entry.title), name) for name, entry in SIMILARITIES.items()],
         }
         self._boxes = {name: getattr(ui, f"{name}ComboBox") for name in items}
         for name, box in self._boxes.items():
@@ -47,17 +50,17 @@ class MethodPart(Part):
 
     def _setting(self, name: str, settings) -> str:
         """The name of the parameter that a list stands for."""
-        return modelSetting(settings) if name == "model" else name
+        return kindOf(settings).modelSetting if name == "model" else name
 
     def _show(self, settings) -> None:
         for name, box in self._boxes.items():
             value = getattr(settings, self._setting(name, settings))
             if box.findData(value) < 0:  # of a scene from another computer
-                box.addItem(_("{name} (not here)").format(name=value), value)
+                box.addItem(_("{name} (not installed)").format(name=value), value)
             box.setCurrentIndex(box.findData(value))
-        _title, summary = self._models.get(getattr(settings, modelSetting(settings)), ("", ""))
+        _title, summary = self._models.get(getattr(settings, kindOf(settings).modelSetting), ("", ""))
         self._ui.modelSummaryLabel.text = summary
-        self._ui.qualityComboBox.enabled = settings.task != "generate"
+        self._ui.qualityComboBox.enabled = kindOf(settings).usesQuality
         self._ui.settingsSelector.setCurrentNode(settings.parameterNode)
 
     def _onChoice(self, _index: int) -> None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import qt
 import slicer
 
-from .. import generation, layouts, views
-from ..generation import GeneratedNodes
+from DeepRegLogic.results.maps import overlays
+
 from ..i18n import _
-from ..pairs import PairNodes
-from ..scene import MotionNodes
+from ..kinds import KINDS
+from ..show import layouts, views
 from .part import Part
 
-_SWITCHES = ("compensated", "labels", "points", "motion", "jacobian", "uncertainty", "doubtful", "entropy")
-_COLORS = ("jacobian", "uncertainty", "entropy")
+_SWITCHES = ("compensated", "labels", "points", "motion", "doubtful")
 
 
 class ReviewPart(Part):
-    """Shows the results of one input. The switches are bound to the parameter node by their names."""
+    """Shows the results of one input. The switches are bound to the parameter node by their names.
+
+    The colors have a switch for every overlay of ``maps.MAPS``, made here.
+    """
 
     def __init__(self, ui, settings) -> None:
         super().__init__(ui, settings)
-        self.nodes: MotionNodes | PairNodes | GeneratedNodes | None = None
-        self._fixed: slicer.vtkMRMLVolumeNode | None = None
-        self._available = dict.fromkeys(_SWITCHES, False)
+        self.nodes = None
+        self._available: set[str] = set()
         self._inViews: tuple | None = None
         choices = {
             ui.motionStyleComboBox: ((_("as a grid"), views.GRID), (_("as arrows"), views.ARROWS)),
@@ -38,98 +39,86 @@ class ReviewPart(Part):
                 box.addItem(title, value)
             box.connect("currentIndexChanged(int)", self._onChoice)
         ui.opacitySlider.connect("valueChanged(int)", self._onChoice)
-        for name in _COLORS:
-            getattr(ui, f"{name}CheckBox").connect("toggled(bool)", getattr(self, f"_on{name.capitalize()}"))
+        self._colors = {name: self._addSwitch(name, number) for number, name in enumerate(overlays())}
         for shortcut in ui.playWidget.findChildren(qt.QShortcut):
             # the widget also answers to the keys of the application's own toolbar, and neither would hear them then
             if "+" in shortcut.key.toString():
                 shortcut.enabled = False
         ui.reviewCollapsibleButton.collapsed = True
 
-    def setResults(
-        self, nodes: MotionNodes | PairNodes | GeneratedNodes | None, fixed: slicer.vtkMRMLVolumeNode | None = None
-    ) -> None:
-        """Review these results (of a pair with its fixed volume), or nothing."""
+    def _addSwitch(self, name: str, number: int):
+        """A switch for a map, two in a row."""
+        box = qt.QCheckBox(_(overlays()[name].title))
+        box.objectName = f"{name}CheckBox"
+        self._ui.overlaysWidget.layout().addWidget(box, number // 2, number % 2)
+        setattr(self._ui, box.objectName, box)
+        box.connect("toggled(bool)", lambda on, name=name: self._onColor(name, on))
+        return box
+
+    def setResults(self, nodes) -> None:
+        """Review these results, or nothing."""
         self._letGo(nodes)
-        ui, cine = self._ui, nodes if isinstance(nodes, MotionNodes) else None
+        ui, kind = self._ui, KINDS[nodes.kind] if nodes is not None else None
         appeared = (nodes is None) != (self.nodes is None)
-        self.nodes, self._fixed = nodes, fixed
+        self.nodes = nodes
         if appeared:
             ui.reviewCollapsibleButton.collapsed = nodes is None
+        browser = nodes.browser if nodes is not None else None
         for widget in (ui.playWidget, ui.seekWidget):
-            widget.setMRMLSequenceBrowserNode(getattr(nodes, "browser", None))
-            widget.visible = not isinstance(nodes, PairNodes)
+            widget.setMRMLSequenceBrowserNode(browser)
+            widget.visible = nodes is None or browser is not None
         ui.reviewCollapsibleButton.enabled = nodes is not None
-        if appeared and cine is not None:
-            layouts.showVolume(views.cineProxyOf(cine))
-        registered = cine is not None or isinstance(nodes, PairNodes)
-        made = nodes.samples[0] if isinstance(nodes, GeneratedNodes) else None
-        if made is not None:
-            layouts.showVolume(nodes.proxy(made.images))
-        self._available = {
-            "compensated": registered,
-            "labels": getattr(cine or made, "labels", None) is not None,
-            "points": cine is not None and bool(cine.points),
-            "motion": registered,
-            "jacobian": cine is not None,
-            "uncertainty": cine is not None and cine.uncertainty is not None,
-            "doubtful": cine is not None and cine.uncertainty is not None,
-            "entropy": cine is not None and cine.entropy is not None,
-        }
-        ui.doubtfulSpinBox.enabled = self._available["doubtful"]
+        main = kind.mainVolume(nodes) if kind is not None else None
+        if main is not None and (appeared or kind.count(nodes)):
+            layouts.showVolume(main)
+        self._available = kind.switches(nodes) if kind is not None else set()
+        if any(entry.above and name in self._available for name, entry in overlays().items()):
+            self._available.add("doubtful")
+        ui.doubtfulSpinBox.enabled = "doubtful" in self._available
         for name in _SWITCHES:
-            getattr(ui, f"{name}CheckBox").enabled = self._available[name]
-        ui.uncertaintyCheckBox.toolTip = (
-            _("Color where the motion is uncertain, in millimeters")
-            if self._available["uncertainty"]
-            else _("This model does not tell how sure it is")
-        )
+            getattr(ui, f"{name}CheckBox").enabled = name in self._available
+        for name, box in self._colors.items():
+            box.enabled, entry = name in self._available, overlays()[name]
+            lacks = entry.needs_covariance and nodes is not None and not box.enabled
+            box.toolTip = _("This model gives no uncertainty") if lacks else _(entry.explanation)
         self.refresh()
 
-    def _letGo(self, nodes: object | None) -> None:
+    def _letGo(self, nodes) -> None:
         """Take what lies over the former results out of the views when something else is reviewed."""
-        former = getattr(self.nodes, "browser", None)
-        if former is None or isinstance(nodes, type(self.nodes)) or not slicer.mrmlScene.IsNodePresent(former):
+        former = self.nodes
+        if former is None or former.browser is None or not slicer.mrmlScene.IsNodePresent(former.browser):
             return
-        if isinstance(self.nodes, MotionNodes):
-            views.hide(self.nodes)
-        elif isinstance(self.nodes, GeneratedNodes):
-            generation.hideSegments(self.nodes)
+        if nodes is None or nodes.kind != former.kind:
+            KINDS[former.kind].hide(former)
 
     def _show(self, settings) -> None:
         if self.nodes is None:
             self._inViews = None
             return
-        ui, isOn = self._ui, {name: self._isOn(name, settings) for name in _SWITCHES}
+        ui, kind = self._ui, KINDS[self.nodes.kind]
+        isOn = {name: name in self._available and getattr(settings, f"show{name.capitalize()}") for name in _SWITCHES}
         for box, value in ((ui.motionStyleComboBox, settings.motionStyle), (ui.compareComboBox, settings.compare)):
             box.setCurrentIndex(max(0, box.findData(value)))
         ui.opacitySlider.value = round(100 * settings.opacity)
+        for name, box in self._colors.items():
+            box.checked = name == settings.colors
+        ui.compareComboBox.enabled = kind.compares
         shown = views.Shown(
             compensated=isOn["compensated"],
             labels=isOn["labels"],
             points=isOn["points"],
             motion=settings.motionStyle if isOn["motion"] else "",
-            colors=next((name for name in reversed(_COLORS) if isOn[name]), ""),
-            doubtful=settings.doubtfulLimit if isOn["doubtful"] else None,
+            colors=settings.colors if settings.colors in self._available else "",
+            above=settings.doubtfulLimit if isOn["doubtful"] else None,
             opacity=settings.opacity,
             compare=settings.compare,
+            sample=settings.sampleShown,
         )
-        ui.compareComboBox.enabled = not isinstance(self.nodes, GeneratedNodes)
         # what the user shows otherwise stays until a switch is used
-        inViews = (self.nodes, self._fixed, shown, settings.sampleShown)
-        if inViews == self._inViews:
-            return
-        self._inViews = inViews
-        if isinstance(self.nodes, GeneratedNodes):
-            last = len(self.nodes.samples)
-            generation.showSample(self.nodes, min(settings.sampleShown, last) - 1, isOn["labels"])
-        elif isinstance(self.nodes, MotionNodes):
-            views.show(self.nodes, shown)
-        else:
-            views.showPair(self.nodes, self._fixed, shown)
-
-    def _isOn(self, name: str, settings) -> bool:
-        return self._available[name] and getattr(settings, f"show{name.capitalize()}")
+        inViews = (self.nodes, shown)
+        if inViews != self._inViews:
+            self._inViews = inViews
+            kind.show(self.nodes, shown, settings)
 
     def _onChoice(self, _index: int) -> None:
         settings, ui = self._toStore, self._ui
@@ -138,18 +127,8 @@ class ReviewPart(Part):
             opacity = ui.opacitySlider.value / 100
             settings.motionStyle, settings.compare, settings.opacity = style, compare, opacity
 
-    def _onJacobian(self, on: bool) -> None:
-        self._colorOnly("jacobian", on)
-
-    def _onUncertainty(self, on: bool) -> None:
-        self._colorOnly("uncertainty", on)
-
-    def _onEntropy(self, on: bool) -> None:
-        self._colorOnly("entropy", on)
-
-    def _colorOnly(self, chosen: str, on: bool) -> None:
+    def _onColor(self, name: str, on: bool) -> None:
         """Only one thing is colored at a time."""
-        if on and self._toStore is not None:
-            for name in _COLORS:
-                if name != chosen:
-                    setattr(self._toStore, f"show{name.capitalize()}", False)
+        settings = self._toStore
+        if settings is not None and on != (settings.colors == name):
+            settings.colors = name if on else ""

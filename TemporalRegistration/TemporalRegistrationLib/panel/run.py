@@ -9,9 +9,10 @@ import slicer.util
 
 from DeepRegLogic.errors import RegistrationError
 
-from .. import choices, environment
 from ..i18n import _
-from ..job import Job, State
+from ..kinds import kindOf
+from ..run import environment
+from ..run.job import Job, State
 from .part import Part
 
 
@@ -37,8 +38,9 @@ class RunPart(Part):
     def _show(self, settings) -> None:
         """The button says what it will do, or what is missing."""
         ui, running = self._ui, self.job is not None
-        reason = choices.whyNot(settings)
-        ui.applyButton.text = _("Cancel") if running else reason or choices.offer(settings)
+        kind = kindOf(settings)
+        reason = kind.whyNot(settings)
+        ui.applyButton.text = _("Cancel") if running else reason or kind.offer(settings)
         ui.applyButton.toolTip = (
             _("Stop; the scene stays as it was") if running else reason or _("Add the motion to the scene")
         )

@@ -12,9 +12,11 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 
-from .display import COLORS
-from .i18n import _
+from ..i18n import _
 from .transforms import matrixToVtk
+
+LABEL_COLORS = ((0.12, 0.47, 0.71), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.90, 0.62, 0.0))
+"""Of labels without a color, and of all curves."""
 
 _NO_COLOR = (0.5, 0.5, 0.5)
 
@@ -72,7 +74,7 @@ def segmentsOf(segmentationNode: slicer.vtkMRMLSegmentationNode, grid: Grid) -> 
             mask = (labels == segment.GetLabelValue()).astype(np.uint8)
         color = segment.GetColor()
         if color == _NO_COLOR:  # the application would invent another in every frame
-            color = COLORS[index % len(COLORS)]
+            color = LABEL_COLORS[index % len(LABEL_COLORS)]
         segments.append(Segment(segmentation.GetNthSegmentID(index), segment.GetName(), color, mask))
     if not any(segment.mask.any() for segment in segments):
         reason = _("No segment of '{name}' lies on the image; draw them on the reference frame.")

@@ -1,4 +1,4 @@
-"""Displacement fields of DeepRegLogic to and from grid transforms of the scene (RAS mm, on the FromParent side).
+"""Displacement fields of DeepRegLogic to grid transforms of the scene (RAS mm, on the FromParent side).
 
 A transform node stands for what it does to the nodes that are put under it. Its FromParent side is the pull-back
 field: ``Motion.displacement[t]`` stored there brings frame t onto the reference, ``Motion.inverse[t]`` carries what
@@ -10,12 +10,9 @@ from __future__ import annotations
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk
 
-from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid, flip_lps_ras
-
-from .i18n import _
 
 
 def matrixToVtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
@@ -55,33 +52,6 @@ def transformNodeFromField(displacement: np.ndarray, grid: Grid, name: str) -> s
     node.SetName(name)
     node.SetAndObserveTransformFromParent(gridTransformFromField(displacement, grid))
     return node
-
-
-def fieldFromTransformNode(node: slicer.vtkMRMLTransformNode, grid: Grid) -> np.ndarray:
-    """The pull-back field ``[ndim, *grid.shape]`` in voxels of a transform node that holds a displacement grid.
-
-    Raises
-    ------
-    InputError : the node holds no displacement grid on its FromParent side, or one on another geometry.
-    """
-    transform = slicer.vtkOrientedGridTransform.SafeDownCast(node.GetTransformFromParent())
-    if transform is None or transform.GetDisplacementGrid() is None or transform.GetInverseFlag():
-        reason = _("The transform '{name}' holds no displacement field on its FromParent side.")
-        raise InputError(reason.format(name=node.GetName()))
-    transform.Update()
-    image = transform.GetDisplacementGrid()
-    direction = np.reshape(
-        [transform.GetGridDirectionMatrix().GetElement(r, c) for r in range(4) for c in range(4)], (4, 4)
-    )
-    matrix = np.eye(4)
-    matrix[:3, :3] = direction[:3, :3] * image.GetSpacing()
-    matrix[:3, 3] = image.GetOrigin()
-    if not Grid.from_ras_matrix(image.GetDimensions(), matrix).matches(grid):
-        reason = _("The displacement field of '{name}' lies on another grid than the image.")
-        raise InputError(reason.format(name=node.GetName()))
-    vectors = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*grid.shape, 3)
-    vectors = vectors * transform.GetDisplacementScale() + transform.GetDisplacementShift()
-    return np.einsum("cr,...r->c...", np.linalg.pinv(_vectorMatrix(grid)), vectors).astype(np.float32)
 
 
 def resample(

@@ -11,28 +11,31 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import slicer
 import slicer.util
 
-from DeepRegLogic import exchange
 from DeepRegLogic.cine import Cine, Motion
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.progress import Reporter
-from DeepRegLogic.zoo import list_models
+from DeepRegLogic.service import exchange
+from DeepRegLogic.zoo import DEFAULTS
 
-from . import display, layouts, pairs, results, scene
-from .drawn import Drawn, Labels, drawnOn, refuseTransform
-from .i18n import _
-from .steps import Steps, runSteps
-from .transforms import transformNodeFromField
-from .volumes import volumeNodeFromArray
+from ..i18n import _
+from ..nodes import transaction
+from ..nodes.annotations import Drawn, DrawnLabels, drawnOn, refuseTransform
+from ..nodes.files import suffixOf, writeNodes
+from ..nodes.sequences import browserOf, imageFromVolume, synchronize
+from ..nodes.tables import PROVENANCE
+from ..nodes.transforms import transformNodeFromField
+from ..nodes.volumes import volumeNodeFromArray
+from ..show import display, layouts, views
+from ..steps import Steps, runSteps
+from .base import Kind, isThere
 
-MODEL = "dragnet-cardiac"
-_NETWORKS = ("dragnet", "dragnet-flow")  # those that have a prior to draw from
 _BROWSER = "browser"
-PROVENANCE = "TemporalRegistration.Provenance"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +69,14 @@ class SampleNodes:
 class GeneratedNodes:
     """What ``addGenerated`` made: ``browser`` plays all samples at once and shows their current frame as proxies."""
 
+    kind: ClassVar[str] = "generate"
+
     browser: slicer.vtkMRMLSequenceBrowserNode
     samples: tuple[SampleNodes, ...]
 
     def proxy(self, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLNode:
         """The node that shows the current frame of one of the sequences."""
         return self.browser.GetProxyNode(sequenceNode)
-
-
-def generators() -> dict[str, str]:
-    """Titles of the models that can generate, by name, the default first."""
-    cards = sorted(list_models(), key=lambda card: card.name != MODEL)
-    return {card.name: card.title for card in cards if card.network in _NETWORKS}
 
 
 def frameOf(inputNode: slicer.vtkMRMLNode, frame: int = 0) -> Cine:
@@ -88,17 +87,17 @@ def frameOf(inputNode: slicer.vtkMRMLNode, frame: int = 0) -> Cine:
     InputError : there is no such frame, it holds no image or one of no use, or is under a transform.
     """
     if not inputNode.IsA("vtkMRMLSequenceNode"):
-        return pairs.imageFromVolume(inputNode)
+        return imageFromVolume(inputNode)
     name, count = inputNode.GetName(), inputNode.GetNumberOfDataNodes()
     if not 0 <= frame < count:
         reason = _("The sequence '{name}' has {count} frames; there is no frame {frame}.")
         raise InputError(reason.format(name=name, count=count, frame=frame))
-    for browser in results.browsersOf(inputNode):
+    for browser in transaction.browsersOf(inputNode):
         refuseTransform(browser.GetProxyNode(inputNode), inputNode)
     node = inputNode.GetNthDataNode(frame)
     if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(_("'{name}' is not a sequence of images; choose one that is.").format(name=name))
-    image = pairs.imageFromVolume(node)
+    image = imageFromVolume(node)
     return Cine(image.frames, image.grid, name=name, notes=image.notes)
 
 
@@ -110,22 +109,21 @@ class GenerateTask:
     """
 
     def __init__(
-        self, inputNode: slicer.vtkMRMLNode, frame: int = 0, labels: Labels | None = None, **options: object
+        self, inputNode: slicer.vtkMRMLNode, frame: int = 0, labels: DrawnLabels | None = None, **options: object
     ) -> None:
         self.inputNode, self.frame, self.labels, self.options = inputNode, frame, labels, options
         self._drawn: Drawn | None = None
 
     def inputsAreThere(self) -> bool:
-        return bool(slicer.mrmlScene.IsNodePresent(self.inputNode))
+        return isThere(self.inputNode)
 
     def prepare(self, folder: Path) -> Steps[dict]:
         yield 0.0, _("Reading {name}").format(name=self.inputNode.GetName())
         image = frameOf(self.inputNode, self.frame)
         self._drawn = drawnOn(image.grid, self.labels)
-        masks = self._drawn.masks
         packed = {
             "frame": exchange.pack_cine(folder, "frame", image),
-            "masks": None if masks is None else exchange.pack_array(folder, "masks", masks),
+            "masks": exchange.pack_drawn(folder, self._drawn.labels, None)["masks"],
         }
         return {"call": "generate_cine", "arguments": {**packed, **self.options}}
 
@@ -140,7 +138,7 @@ class GenerateTask:
 
 
 def addGenerated(
-    samples: Sequence[Sample], inputNode: slicer.vtkMRMLNode, labels: Labels | None = None
+    samples: Sequence[Sample], inputNode: slicer.vtkMRMLNode, labels: DrawnLabels | None = None
 ) -> GeneratedNodes:
     """Add made cines to the scene, in a browser of their own; they replace those made from ``inputNode`` before.
 
@@ -176,27 +174,27 @@ def generatedSteps(samples: Sequence[Sample], inputNode: slicer.vtkMRMLNode, dra
                 sequenceNode.SetDataNodeAtValue(_item(role, sample, drawn, t, sequenceNode.GetName()), str(t))
     if not slicer.mrmlScene.IsNodePresent(inputNode):
         raise InputError(_("'{name}' is no longer in the scene; the cines were not added.").format(name=name))
-    old = results.findResults(inputNode, kind=results.SAMPLE)
-    with results.batch(), slicer.util.NodeModify(inputNode):
-        with results.allOrNothing():
+    old = transaction.findResults(inputNode, kind=transaction.SAMPLE)
+    with transaction.batch(), slicer.util.NodeModify(inputNode):
+        with transaction.allOrNothing():
             source = _shownBy(inputNode)
             for sequenceNode in built.values():
-                results.addResult(sequenceNode, inputNode)
+                transaction.addResult(sequenceNode, inputNode)
             title = _("{name} samples browser").format(name=name)
             browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", title)
             browser.SetAttribute(PROVENANCE, json.dumps([dict(sample.motion.provenance) for sample in samples]))
             browser.SetAndObserveMasterSequenceNodeID(built["1.images"].GetID())
-            proxies = scene.synchronize(browser, built)
+            proxies = synchronize(browser, built)
             for role, proxy in proxies.items():
                 if role.endswith(".images"):
                     display.showLike(proxy, source)
                 elif proxy.IsA("vtkMRMLSegmentationNode"):
                     proxy.CreateDefaultDisplayNodes()
                     proxy.GetDisplayNode().SetVisibility(False)
-            results.groupInFolder(_("{name} samples").format(name=name), source, list(proxies.values()))
+            transaction.groupInFolder(_("{name} samples").format(name=name), source, list(proxies.values()))
         shown = {f"{role}.proxy": node for role, node in proxies.items()}
-        results.handOver(inputNode, old, {_BROWSER: browser, **built, **shown}, kind=results.SAMPLE)
-    yield from results.removeSteps(old)
+        transaction.handOver(inputNode, old, {_BROWSER: browser, **built, **shown}, kind=transaction.SAMPLE)
+    yield from transaction.removeSteps(old)
     return generatedNodesOf(inputNode)
 
 
@@ -232,12 +230,12 @@ def _shownBy(inputNode: slicer.vtkMRMLNode) -> slicer.vtkMRMLVolumeNode:
     """The volume itself, or the node that shows the sequence."""
     if not inputNode.IsA("vtkMRMLSequenceNode"):
         return inputNode
-    return scene.browserOf(inputNode).GetProxyNode(inputNode)
+    return browserOf(inputNode).GetProxyNode(inputNode)
 
 
 def generatedNodesOf(inputNode: slicer.vtkMRMLNode | None) -> GeneratedNodes | None:
     """The cines that were last made from a volume or sequence, or None where there are none, or not all of them."""
-    found = results.findResults(inputNode, kind=results.SAMPLE) if inputNode is not None else {}
+    found = transaction.findResults(inputNode, kind=transaction.SAMPLE) if inputNode is not None else {}
     browser, samples = found.get(_BROWSER), []
     while f"{len(samples) + 1}.images" in found:
         number = len(samples) + 1
@@ -248,68 +246,93 @@ def generatedNodesOf(inputNode: slicer.vtkMRMLNode | None) -> GeneratedNodes | N
     return GeneratedNodes(browser, tuple(samples)) if browser is not None and samples else None
 
 
-def showSample(nodes: GeneratedNodes, number: int, withLabels: bool = True) -> None:
-    """Show one sample in the slice views, with its labels or without; the frame stays the same.
+class GenerateKind(Kind):
+    """Make new cines from one frame."""
 
-    Labels that are not shown do not play along: segmentations are slow to play.
-    """
-    hideSegments(nodes)
-    with slicer.util.NodeModify(nodes.browser):
-        for index, sample in enumerate(nodes.samples):
-            if sample.labels is not None:
-                nodes.browser.SetPlayback(sample.labels, index == number and withLabels)
-    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(nodes.browser)
-    sample = nodes.samples[number]
-    labels = nodes.proxy(sample.labels) if sample.labels is not None and withLabels else None
-    isLabelMap = labels is not None and labels.IsA("vtkMRMLLabelMapVolumeNode")
-    if labels is not None and not isLabelMap:
-        labels.GetDisplayNode().SetVisibility(True)
-    layouts.showComparison(False)
-    slicer.util.setSliceViewerLayers(
-        background=nodes.proxy(sample.images).GetID(),
-        foreground=None,
-        label=labels.GetID() if isLabelMap else None,
-        labelOpacity=0.5,
-    )
+    name = "generate"
+    modelSetting = "generateModel"
+    capability = "generate"
+    usesQuality = False
+    compares = False
 
+    def models(self) -> dict[str, tuple[str, str]]:
+        found = super().models()
+        return dict(sorted(found.items(), key=lambda item: item[0] != DEFAULTS["generate"]))
 
-def hideSegments(nodes: GeneratedNodes) -> None:
-    """Take the segments of all samples out of the views."""
-    labels = [sample.labels for sample in nodes.samples if sample.labels is not None]
-    present = [node for node in labels if slicer.mrmlScene.IsNodePresent(node)]
-    for proxy in filter(None, map(nodes.proxy, present)):
-        if proxy.IsA("vtkMRMLSegmentationNode"):
-            proxy.GetDisplayNode().SetVisibility(False)
+    def whyNot(self, settings) -> str:
+        inputNode = settings.generateInput
+        if not inputNode:
+            return _("Select a frame to start from")
+        if inputNode.IsA("vtkMRMLSequenceNode") and not settings.generateFrame < inputNode.GetNumberOfDataNodes():
+            return _("Select a frame that the sequence has")
+        return "" if settings.generateModel in self.models() else _("Choose a model that can generate")
 
+    def offer(self, settings) -> str:
+        text = _("Generate {count} cines of {frames} frames from '{name}'")
+        if settings.samples == 1:
+            text = _("Generate a cine of {frames} frames from '{name}'")
+        name = settings.generateInput.GetName()
+        return text.format(count=settings.samples, frames=settings.sampleFrames, name=name)
 
-def whyNot(settings) -> str:
-    """What keeps cines from being made, in a few words, or ""."""
-    inputNode = settings.generateInput
-    if not inputNode:
-        return _("Select a frame to start from")
-    if inputNode.IsA("vtkMRMLSequenceNode") and not settings.generateFrame < inputNode.GetNumberOfDataNodes():
-        return _("Select a frame that the sequence has")
-    return "" if settings.generateModel in generators() else _("Choose a model that can generate")
+    def task(self, settings) -> GenerateTask:
+        return GenerateTask(
+            settings.generateInput,
+            settings.generateFrame,
+            settings.generateLabels,
+            n_frames=settings.sampleFrames,
+            n_samples=settings.samples,
+            seed=settings.seed,
+            model=settings.generateModel,
+            device=settings.device,
+        )
 
+    def nodesOf(self, settings) -> GeneratedNodes | None:
+        return generatedNodesOf(settings.generateInput)
 
-def offer(settings) -> str:
-    """What will be made."""
-    text = _("Make {count} cines of {frames} frames from '{name}'")
-    if settings.samples == 1:
-        text = _("Make a cine of {frames} frames from '{name}'")
-    name = settings.generateInput.GetName()
-    return text.format(count=settings.samples, frames=settings.sampleFrames, name=name)
+    def switches(self, nodes: GeneratedNodes) -> set[str]:
+        return {"labels"} if nodes.samples[0].labels is not None else set()
 
+    def mainVolume(self, nodes: GeneratedNodes) -> slicer.vtkMRMLVolumeNode:
+        return nodes.proxy(nodes.samples[0].images)
 
-def taskOf(settings) -> GenerateTask:
-    """What the parameter node describes."""
-    return GenerateTask(
-        settings.generateInput,
-        settings.generateFrame,
-        settings.generateLabels,
-        n_frames=settings.sampleFrames,
-        n_samples=settings.samples,
-        seed=settings.seed,
-        model=settings.generateModel,
-        device=settings.device,
-    )
+    def show(self, nodes: GeneratedNodes, shown: views.Shown, settings) -> None:
+        """Show one sample in the slice views, with its labels or without; the frame stays the same.
+
+        Labels that are not shown do not play along: segmentations are slow to play.
+        """
+        number = min(shown.sample, len(nodes.samples)) - 1
+        self.hide(nodes)
+        with slicer.util.NodeModify(nodes.browser):
+            for index, sample in enumerate(nodes.samples):
+                if sample.labels is not None:
+                    nodes.browser.SetPlayback(sample.labels, index == number and shown.labels)
+        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(nodes.browser)
+        sample = nodes.samples[number]
+        labels = nodes.proxy(sample.labels) if sample.labels is not None and shown.labels else None
+        isLabelMap = labels is not None and labels.IsA("vtkMRMLLabelMapVolumeNode")
+        if labels is not None and not isLabelMap:
+            labels.GetDisplayNode().SetVisibility(True)
+        layouts.showComparison(False)
+        slicer.util.setSliceViewerLayers(
+            background=nodes.proxy(sample.images).GetID(),
+            foreground=None,
+            label=labels.GetID() if isLabelMap else None,
+            labelOpacity=0.5,
+        )
+
+    def hide(self, nodes: GeneratedNodes) -> None:
+        views.hideProxies(nodes.browser, [sample.labels for sample in nodes.samples])
+
+    def count(self, nodes: GeneratedNodes) -> int:
+        return len(nodes.samples)
+
+    def export(self, nodes: GeneratedNodes, folder: str | Path, doubtful: float = 0.0) -> Path:
+        """Write the sequences of every sample (.seq.nrrd) and report.json, which says what makes them again."""
+        files = {}
+        for number, sample in enumerate(nodes.samples, start=1):
+            for role, node in ((field.name, getattr(sample, field.name)) for field in fields(sample)):
+                if node is not None:
+                    files[f"sample-{number:03d}-{role}{suffixOf(node)}"] = node
+        name = transaction.inputOf(nodes.browser).GetName()
+        made = json.loads(nodes.browser.GetAttribute(PROVENANCE) or "[]")
+        return writeNodes(Path(folder) / f"{name} samples", files, {"input": name, "samples": made})

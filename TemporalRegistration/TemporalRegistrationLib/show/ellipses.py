@@ -8,9 +8,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from DeepRegLogic.grid import flip_lps_ras
+from DeepRegLogic.uncertainty.gaussian import chi_squared_quantile
 
-# squared radius that holds 95 % of a normal distribution: the chi-square quantile of 2 and 3 degrees of freedom
-CHI_SQUARE_95 = {2: 5.991464547107979, 3: 7.814727903251179}
 _POINTS = 48
 COLOR = (1.0, 0.85, 0.2)
 
@@ -25,7 +24,7 @@ def ellipseNode(points: np.ndarray, covariances: np.ndarray, ndim: int, name: st
     """
     values, axes = np.linalg.eigh(covariances)
     # of a slice the two largest: there is no variance through its plane
-    radii = np.sqrt(CHI_SQUARE_95[ndim] * np.maximum(values[:, -ndim:], 0.0))
+    radii = np.sqrt(chi_squared_quantile(0.95, ndim) * np.maximum(values[:, -ndim:], 0.0))
     unit, mesh = _circle() if ndim == 2 else _sphere()
     shapes = points[:, None] + np.einsum("pci,pi,ni->pnc", axes[:, :, -ndim:], radii, unit)
     node = slicer.vtkMRMLModelNode()

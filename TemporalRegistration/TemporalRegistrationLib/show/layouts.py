@@ -6,7 +6,7 @@ import slicer
 import slicer.util
 import vtk
 
-from .i18n import _
+from ..i18n import _
 
 COMPARISON = 7310  # any number that no other layout has
 VIEWS = {

@@ -22,10 +22,9 @@ import slicer
 from DeepRegLogic import errors
 from DeepRegLogic.errors import Cancelled, InputError, RegistrationError
 
+from ..i18n import _
+from ..steps import Steps, Task
 from . import worker
-from .i18n import _
-from .steps import Steps
-from .tasks import Task
 
 _STEP_SECONDS = 0.01
 _CANCEL_MILLISECONDS = 400

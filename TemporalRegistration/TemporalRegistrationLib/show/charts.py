@@ -1,27 +1,41 @@
 """Curves over time: plot series and charts of the tables of a result, with the current frame marked.
 
-nodes = addCharts("heart", qualityTable, sizesTable)
+nodes = addCharts("heart", qualityTable, {"sizes": sizesTable}, grid)
 markFrame(nodes["qualityMarker"], x)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import slicer
 import vtk
 
-from .display import COLORS
-from .i18n import _
+from DeepRegLogic.grid import Grid
+from DeepRegLogic.results.curves import CURVES
+
+from ..i18n import _
+from ..nodes.segmentations import LABEL_COLORS
 
 _MARKER_COLOR = (0.45, 0.45, 0.45)
 
 
+def titles() -> dict[str, str]:
+    """What a list of charts calls them, by name: those of ``curves.CURVES``, then those of the table of quality."""
+    return {
+        **{name: _(entry.menu or name) for name, entry in CURVES.items()},
+        "motion": _("Displacement"),
+        "quality": _("Quality"),
+    }
+
+
 def addCharts(
-    name: str,
-    quality: slicer.vtkMRMLTableNode,
-    sizes: slicer.vtkMRMLTableNode | None = None,
-    labelUncertainty: slicer.vtkMRMLTableNode | None = None,
+    name: str, quality: slicer.vtkMRMLTableNode, tables: Mapping[str, slicer.vtkMRMLTableNode], grid: Grid
 ) -> dict[str, slicer.vtkMRMLNode]:
-    """Add the plots of the tables to the scene: charts, series and markers, by role."""
+    """Add the plots of the tables to the scene: charts, series and markers, by role.
+
+    ``tables`` are those of the curves of ``curves.CURVES``, by name.
+    """
     nodes = {
         **_chart(
             "quality",
@@ -38,20 +52,15 @@ def addCharts(
             _("displacement (mm)"),
         ),
     }
-    if sizes is not None:
-        table = sizes.GetTable()
-        columns = [table.GetColumnName(i) for i in range(2, table.GetNumberOfColumns())]
-        flat = sizes.GetColumnUnitLabel(columns[0]) == "mm2"
-        axis = _("2D area (mm\N{SUPERSCRIPT TWO})") if flat else _("volume (ml)")
-        title = _("{name} 2D area") if flat else _("{name} volume")
-        nodes |= _chart("sizes", title.format(name=name), sizes, columns, axis)
-    if labelUncertainty is not None:
-        table = labelUncertainty.GetTable()
-        columns = [table.GetColumnName(i) for i in range(2, table.GetNumberOfColumns())]
-        title = _("{name} uncertainty").format(name=name)
-        band = _chart("labelUncertainty", title, labelUncertainty, columns, _("standard deviation (mm)"), lines=3)
-        _drawBands([band[f"labelUncertaintySeries{number}"] for number in range(len(columns))])
-        nodes |= band
+    for curve, table in tables.items():
+        entry = CURVES[curve]
+        columns = [table.GetTable().GetColumnName(i) for i in range(2, table.GetTable().GetNumberOfColumns())]
+        title, unit = _(entry.title_of(grid)), entry.unit_of(grid).replace("mm2", "mm\N{SUPERSCRIPT TWO}")
+        axis = f"{_(entry.axis) if entry.axis else title} ({unit})" if unit else title
+        banded = all(column.endswith(("mean", *entry.band)) for column in columns)
+        nodes |= _chart(curve, f"{name} {title}", table, columns, axis, lines=3 if banded else 1)
+        if banded:
+            _drawBands([nodes[f"{curve}Series{number}"] for number in range(len(columns))])
     return nodes
 
 
@@ -77,7 +86,9 @@ def _chart(
     chart.SetYAxisTitle(title)
     nodes = {f"{role}Chart": chart}
     for number, column in enumerate(present):
-        nodes[f"{role}Series{number}"] = _series(table, x, column, column, COLORS[number // lines % len(COLORS)])
+        nodes[f"{role}Series{number}"] = _series(
+            table, x, column, column, LABEL_COLORS[number // lines % len(LABEL_COLORS)]
+        )
         chart.AddAndObservePlotSeriesNodeID(nodes[f"{role}Series{number}"].GetID())
     nodes[f"{role}Marker"] = marker = _markerTable(table, present, _("{name} current frame").format(name=name))
     line = _series(marker, "x", "current frame", _("current frame"), _MARKER_COLOR)

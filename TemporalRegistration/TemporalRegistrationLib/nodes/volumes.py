@@ -9,11 +9,10 @@ import vtk
 
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
+from DeepRegLogic.io.formats import luminance
 
-from .i18n import _
+from ..i18n import _
 from .transforms import matrixToVtk
-
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def gridOfVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> Grid:
@@ -45,14 +44,14 @@ def pixelsOfVolume(volumeNode: slicer.vtkMRMLVolumeNode, grid: Grid) -> np.ndarr
     if components not in (3, 4):
         reason = _("The volume '{name}' has {count} numbers a pixel; a grey or colour image is needed.")
         raise InputError(reason.format(name=volumeNode.GetName(), count=components))
-    return (pixels[..., :3].astype(np.float32) @ np.array(LUMINANCE, dtype=np.float32)).reshape(grid.shape)
+    return luminance(pixels.astype(np.float32)).reshape(grid.shape)
 
 
 def colourNotes(volumeNode: slicer.vtkMRMLVolumeNode, name: str) -> tuple[str, ...]:
     """What to tell the user of the pixels of ``name``: nothing where they are no colours."""
     if volumeNode.GetImageData().GetNumberOfScalarComponents() == 1:
         return ()
-    return (_("The colours of '{name}' were turned into luminance.").format(name=name),)
+    return (_("The colors of '{name}' were turned into luminance.").format(name=name),)
 
 
 def volumeNodeFromArray(

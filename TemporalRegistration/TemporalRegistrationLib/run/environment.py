@@ -14,7 +14,7 @@ import slicer.util
 
 from DeepRegLogic.errors import RegistrationError
 
-from .i18n import _
+from ..i18n import _
 
 TORCH = ">=2.4"
 VARIABLE = "TEMPORAL_REGISTRATION_PYTHON"

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import slicer
 
-from .i18n import _
-from .steps import Steps
+from ..i18n import _
+from ..steps import Steps
 
 INPUT = "TemporalRegistration.Input"
 PARTNER = "TemporalRegistration.Partner"
@@ -77,6 +77,11 @@ def findResults(
 def inputOf(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
     """The node that ``node`` is a result of."""
     return node.GetNodeReference(INPUT)
+
+
+def partnerOf(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
+    """The other node of the pair that ``node`` is a result of."""
+    return node.GetNodeReference(PARTNER)
 
 
 def isResultOf(node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode) -> bool:

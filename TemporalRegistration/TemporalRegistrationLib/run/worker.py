@@ -1,6 +1,6 @@
 """A process of our own that computes: started when it is needed, kept warm, and never left behind.
 
-The protocol is that of ``DeepRegLogic/worker.py``. One worker serves the whole application (``shared()``).
+The protocol is that of ``DeepRegLogic/service/worker.py``. One worker serves the whole application (``shared()``).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import slicer
 from DeepRegLogic import __file__ as _LOGIC_FILE
 from DeepRegLogic.errors import RegistrationError
 
+from ..i18n import _
 from . import environment
-from .i18n import _
 
 IDLE_SECONDS = 600
 _KEPT_LOG = 4000
 # sys.path is left as it was, so that the packages of the environment win over what lies beside DeepRegLogic
 _START = (
-    "import sys; folder = sys.argv.pop(1); sys.path.insert(0, folder); from DeepRegLogic import worker; "
+    "import sys; folder = sys.argv.pop(1); sys.path.insert(0, folder); from DeepRegLogic.service import worker; "
     "sys.path.remove(folder); sys.exit(worker.main())"
 )
 
@@ -74,11 +74,6 @@ class Worker:
     @property
     def isRunning(self) -> bool:
         return self._process is not None
-
-    @property
-    def processID(self) -> int:
-        """The operating system's number of the process that computes, 0 where there is none."""
-        return self._group or (self._process.processId() if self._process is not None else 0)
 
     def start(self) -> None:
         """Start the process of the environment that is chosen; nothing to do where it runs.
@@ -192,7 +187,7 @@ class Worker:
         return text.format(path=self._interpreter)
 
     def _onFinished(self, code: int, status) -> None:
-        from DeepRegLogic.worker import ADVICE  # not at the application's start
+        from DeepRegLogic.service.worker import ADVICE  # not at the application's start
 
         self._onOutput()
         self._onLog()
@@ -203,7 +198,7 @@ class Worker:
             text = _("The Python environment '{path}' cannot be used: {reason}")
             self._ended(text.format(path=self._interpreter, reason=reason))
         elif code == 0:
-            self._ended(_("The computation ended just then, as nothing had been asked of it for long; try again."))
+            self._ended(_("The background process had just stopped after being idle; try again."))
         else:
             text = _("The computation stopped unexpectedly, perhaps for lack of memory; {advice}, and try again.")
             self._ended(text.format(advice=ADVICE))

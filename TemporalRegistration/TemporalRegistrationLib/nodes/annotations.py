@@ -12,13 +12,14 @@ import slicer
 
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid, flip_lps_ras
+from DeepRegLogic.results.labels import Labels
 
-from .i18n import _
-from .results import isResultOf
+from ..i18n import _
 from .segmentations import Segment, segmentationNodeFromMasks, segmentsOf
+from .transaction import isResultOf
 from .volumes import gridOfVolume, pixelsOfVolume, volumeNodeFromArray
 
-Labels: TypeAlias = "slicer.vtkMRMLSegmentationNode | slicer.vtkMRMLLabelMapVolumeNode | np.ndarray"
+DrawnLabels: TypeAlias = "slicer.vtkMRMLSegmentationNode | slicer.vtkMRMLLabelMapVolumeNode | np.ndarray | Labels"
 
 
 def refuseTransform(node: slicer.vtkMRMLTransformableNode | None, inputNode: slicer.vtkMRMLNode) -> None:
@@ -50,9 +51,11 @@ class Drawn:
     markups: tuple[slicer.vtkMRMLMarkupsNode, ...] = ()
 
     @cached_property
-    def masks(self) -> np.ndarray | None:
-        """``[M, *grid.shape]`` uint8, or None where there are no labels."""
-        return np.stack([segment.mask for segment in self.segments]) if self.segments else None
+    def labels(self) -> Labels | None:
+        """The segments for the numerics, with the values 1 to M; None where there are none."""
+        if not self.segments:
+            return None
+        return Labels.of_masks(np.stack([s.mask for s in self.segments]), tuple(s.name for s in self.segments))
 
     @cached_property
     def points(self) -> np.ndarray | None:
@@ -80,8 +83,8 @@ class Drawn:
         return node
 
 
-def drawnOn(grid: Grid, labels: Labels | None = None, markups: Sequence[slicer.vtkMRMLMarkupsNode] = ()) -> Drawn:
-    """The labels (a segmentation, a label map or an integer array ``[*grid.shape]``) and points on ``grid``.
+def drawnOn(grid: Grid, labels: DrawnLabels | None = None, markups: Sequence[slicer.vtkMRMLMarkupsNode] = ()) -> Drawn:
+    """The labels (a segmentation, label map, integer array ``[*grid.shape]`` or ``Labels``) and points on ``grid``.
 
     Raises
     ------
@@ -94,6 +97,8 @@ def drawnOn(grid: Grid, labels: Labels | None = None, markups: Sequence[slicer.v
             copies.append(_copyOf(node))
     if labels is None:
         return Drawn(grid, markups=tuple(copies))
+    if isinstance(labels, Labels):
+        return Drawn(grid, _segmentsOfLabels(labels), False, tuple(copies))
     if isinstance(labels, slicer.vtkMRMLSegmentationNode):
         refuseTransform(labels, labels)
         return Drawn(grid, segmentsOf(labels, grid), True, tuple(copies))
@@ -110,9 +115,13 @@ def drawnOn(grid: Grid, labels: Labels | None = None, markups: Sequence[slicer.v
             "frame, or resample it to that frame's geometry."
         )
         raise InputError(reason.format(shape=labels.shape, wanted=grid.shape))
-    values = [int(value) for value in np.unique(labels) if value != 0]
-    segments = tuple(Segment(f"{v}", f"label {v}", (0.0, 0.0, 0.0), (labels == v).astype(np.uint8)) for v in values)
-    return Drawn(grid, segments, False, tuple(copies))
+    return Drawn(grid, _segmentsOfLabels(Labels.of_map(labels)), False, tuple(copies))
+
+
+def _segmentsOfLabels(labels: Labels) -> tuple[Segment, ...]:
+    """Labels as segments whose identifiers are the values of the label map."""
+    parts = zip(labels.values, labels.names, labels.masks, strict=True)
+    return tuple(Segment(f"{value}", name, (0.0, 0.0, 0.0), mask) for value, name, mask in parts)
 
 
 def _copyOf(node: slicer.vtkMRMLMarkupsNode) -> slicer.vtkMRMLMarkupsNode:

@@ -1,0 +1,24 @@
+"""The kinds of results, by name, in the order of the panel's tabs; and what a parameter node asks for."""
+
+from __future__ import annotations
+
+from .base import Kind
+from .cine import CineKind
+from .generate import GenerateKind
+from .pair import PairKind
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (CineKind(), PairKind(), GenerateKind())}
+TABS = tuple(KINDS)
+
+
+def kindOf(settings) -> Kind:
+    """The kind that the open tab of a parameter node stands for."""
+    return KINDS[settings.task]
+
+
+def models() -> dict[str, tuple[str, str]]:
+    """Title and summary of all models that a tab can use, by name, best first."""
+    found: dict[str, tuple[str, str]] = {}
+    for kind in KINDS.values():
+        found |= {name: words for name, words in kind.models().items() if name not in found}
+    return found

@@ -1,0 +1,47 @@
+"""Nodes as files in a folder of their own, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import slicer
+
+from DeepRegLogic.files import own_folder, writing
+
+from ..i18n import _
+
+_REPORT = "report.json"
+
+
+def suffixOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> str:
+    """The suffix that the application reads a sequence of such items by."""
+    images = ("vtkMRMLScalarVolumeNode", "vtkMRMLLabelMapVolumeNode", "vtkMRMLTransformNode")
+    return ".seq.nrrd" if sequenceNode.GetDataNodeClassName() in images else ".seq.mrb"
+
+
+def writeNodes(folder: Path, files: Mapping[str, slicer.vtkMRMLStorableNode], report: Mapping[str, object]) -> Path:
+    """Write nodes by their file names, and ``report.json``, into ``folder``, which an earlier export may hold.
+
+    Returns the folder.
+
+    Raises
+    ------
+    OutputError : it cannot be written, or holds something else; nothing was changed.
+    """
+    with own_folder(folder) as work, writing(folder):
+        for name, node in files.items():
+            _save(node, work / name)
+        (work / _REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return folder
+
+
+def _save(node: slicer.vtkMRMLStorableNode, path: Path) -> None:
+    """Write a node through a storage node of its own, so that where the user saves it stays as it is."""
+    storage = slicer.mrmlScene.CreateNodeByClass(node.GetDefaultStorageNodeClassName(str(path)))
+    storage.UnRegister(None)
+    storage.SetScene(slicer.mrmlScene)
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node) or not path.is_file():
+        raise OSError(_("'{name}' could not be written; check the folder and the free space").format(name=path.name))

@@ -1,0 +1,176 @@
+"""Sequences of volumes to Cine, and back; and the browsers that play them.
+
+cine = cineFromSequence(sequenceNode)
+sequenceNode = addCine(cine)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import slicer
+import slicer.util
+
+from DeepRegLogic.cine import Cine
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.io.formats import seconds_in
+from DeepRegLogic.service.exchange import cine_header
+
+from ..i18n import _
+from . import transaction
+from .annotations import refuseTransform
+from .volumes import colourNotes, gridOfVolume, pixelsOfVolume, volumeNodeFromArray
+
+
+def _times(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Frame times in seconds, or None where the sequence has none, and what to tell the user."""
+    values = [sequenceNode.GetNthIndexValue(i) for i in range(sequenceNode.GetNumberOfDataNodes())]
+    factor = seconds_in(sequenceNode.GetIndexUnit() or "")
+    if sequenceNode.GetIndexType() != sequenceNode.NumericIndex or factor is None:
+        return None, ()
+    try:
+        times = np.array(values, dtype=float) * factor
+    except ValueError:
+        times = np.array([np.nan])
+    if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
+        note = _("The index values of '{name}' are not rising times; frames are numbered.")
+        return None, (note.format(name=sequenceNode.GetName()),)
+    return times, ()
+
+
+def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
+    """The images of a sequence of volumes as a Cine.
+
+    The times are the index values where their unit is a time; colour frames become luminance, and a note says so.
+
+    Raises
+    ------
+    InputError : the sequence is empty or holds something else than images; frames of different geometry or pixel type,
+        NaN pixels (the sentence names the frame); the sequence is shown under a transform.
+    """
+    name = sequenceNode.GetName() or "sequence"
+    frames = list(framesOf(sequenceNode))
+    grid = gridOfVolume(sequenceNode.GetNthDataNode(0))
+    times, notes = _times(sequenceNode)
+    notes += colourNotes(sequenceNode.GetNthDataNode(0), name)
+    return Cine(np.stack(frames), grid, times, name=name, notes=notes)
+
+
+def headerOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Everything of the sequence's cine but its frames, as ``exchange.unpack_cine`` takes it, and its notes."""
+    node = sequenceNode.GetNthDataNode(0)
+    name = sequenceNode.GetName() or "sequence"
+    times, notes = _times(sequenceNode)
+    header = cine_header(gridOfVolume(node), None if times is None else times.tolist(), name)
+    return header, notes + colourNotes(node, name)
+
+
+def framesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[np.ndarray]:
+    """The pixels ``[*spatial]`` of the frames, one by one; raises InputError as ``cineFromSequence`` does."""
+    name = sequenceNode.GetName() or "sequence"
+    if sequenceNode.GetNumberOfDataNodes() == 0:
+        raise InputError(_("The sequence '{name}' is empty.").format(name=name))
+    for browser in transaction.browsersOf(sequenceNode):
+        refuseTransform(browser.GetProxyNode(sequenceNode), sequenceNode)
+    grid, scalarType = None, None
+    for index in range(sequenceNode.GetNumberOfDataNodes()):
+        node = sequenceNode.GetNthDataNode(index)
+        if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+            reason = _("Frame {index} of the sequence '{name}' is a {kind}, not an image; choose a sequence of images.")
+            raise InputError(reason.format(index=index, name=name, kind=node.GetNodeTagName()))
+        if node.GetImageData() is None:
+            reason = _("Frame {index} of the sequence '{name}' holds no image.")
+            raise InputError(reason.format(index=index, name=name))
+        frameGrid, frameType = gridOfVolume(node), _pixelType(node)
+        grid, scalarType = grid or frameGrid, scalarType or frameType
+        if not frameGrid.matches(grid):
+            reason = _(
+                "Frame {index} of the sequence '{name}' has another size or position than frame 0; resample the frames "
+                "onto one geometry first."
+            )
+            raise InputError(reason.format(index=index, name=name))
+        if frameType != scalarType:
+            reason = _(
+                "Frame {index} of the sequence '{name}' has pixels of type {type}, but frame 0 has {first}; cast the "
+                "frames to one type first."
+            )
+            raise InputError(reason.format(index=index, name=name, type=frameType, first=scalarType))
+        yield pixelsOfVolume(node, grid)
+
+
+def _pixelType(node: slicer.vtkMRMLVolumeNode) -> str:
+    image = node.GetImageData()
+    components = image.GetNumberOfScalarComponents()
+    return image.GetScalarTypeAsString() + (f" x {components}" if components > 1 else "")
+
+
+def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
+    """Add a Cine to the scene as a sequence of volumes, in a browser of its own."""
+    values = [f"{time:.9g}" for time in cine.times]
+    sequenceNode = slicer.vtkMRMLSequenceNode()
+    sequenceNode.SetName(cine.name)
+    sequenceNode.SetIndexName("time" if cine.time_unit else "frame")
+    sequenceNode.SetIndexUnit(cine.time_unit)
+    if len(cine) > 1:
+        # frames are told apart by their index value, to within this tolerance
+        tolerance = min(sequenceNode.GetNumericIndexValueTolerance(), 0.1 * float(np.diff(cine.times).min()))
+        sequenceNode.SetNumericIndexValueTolerance(tolerance)
+    for value, frame in zip(values, cine.frames, strict=True):
+        sequenceNode.SetDataNodeAtValue(volumeNodeFromArray(frame, cine.grid, cine.name), value)  # keeps a deep copy
+    with transaction.batch(), transaction.allOrNothing():
+        slicer.mrmlScene.AddNode(sequenceNode)
+        browserOf(sequenceNode)
+    return sequenceNode
+
+
+def browserOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode:
+    """The browser that plays the sequence, made where there is none."""
+    logic = slicer.modules.sequences.logic()
+    browser = logic.GetFirstBrowserNodeForSequenceNode(sequenceNode)
+    if browser is None:
+        name = _("{name} browser").format(name=sequenceNode.GetName())
+        browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", name)
+        browser.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+    if browser.GetProxyNode(sequenceNode) is None:
+        logic.UpdateProxyNodesFromSequences(browser)
+    return browser
+
+
+def emptyLike(sequenceNode: slicer.vtkMRMLSequenceNode, name: str) -> slicer.vtkMRMLSequenceNode:
+    """An empty sequence, not yet in a scene, with the kind of index of ``sequenceNode``."""
+    result = slicer.vtkMRMLSequenceNode()
+    result.SetName(name)
+    result.SetIndexName(sequenceNode.GetIndexName())
+    result.SetIndexUnit(sequenceNode.GetIndexUnit())
+    result.SetIndexType(sequenceNode.GetIndexType())
+    result.SetNumericIndexValueTolerance(sequenceNode.GetNumericIndexValueTolerance())
+    return result
+
+
+def synchronize(
+    browser: slicer.vtkMRMLSequenceBrowserNode, sequences: dict[str, slicer.vtkMRMLSequenceNode]
+) -> dict[str, slicer.vtkMRMLNode]:
+    """Put the sequences into the browser; their proxy nodes, by the same keys."""
+    with slicer.util.NodeModify(browser):
+        for sequenceNode in sequences.values():
+            browser.AddSynchronizedSequenceNode(sequenceNode)
+            browser.SetPlayback(sequenceNode, True)
+            browser.SetRecording(sequenceNode, False)
+            browser.SetSaveChanges(sequenceNode, False)
+            browser.SetOverwriteProxyName(sequenceNode, False)
+    # the logic of the module Sequences made the proxy nodes when the browser changed
+    return {role: browser.GetProxyNode(sequenceNode) for role, sequenceNode in sequences.items()}
+
+
+def imageFromVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> Cine:
+    """A volume as a Cine of one frame.
+
+    Raises
+    ------
+    InputError : the volume holds no image or one of no use (NaN, sheared), or is under a transform.
+    """
+    refuseTransform(volumeNode, volumeNode)
+    grid = gridOfVolume(volumeNode)
+    name = volumeNode.GetName() or "volume"
+    return Cine(pixelsOfVolume(volumeNode, grid)[None], grid, name=name, notes=colourNotes(volumeNode, name))

@@ -1,0 +1,101 @@
+"""Figures of every frame as table nodes, one row a frame; and columns of tables as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+
+import numpy as np
+import slicer
+import vtk
+
+from DeepRegLogic.cine import FrameQuality
+from DeepRegLogic.results.curves import CURVES
+from DeepRegLogic.results.results import Results
+
+from ..i18n import _
+
+PROVENANCE = "TemporalRegistration.Provenance"
+
+
+def columnOf(table: slicer.vtkMRMLTableNode, name: str) -> np.ndarray | None:
+    """A column of numbers ``[T]``, or None where the table lacks it."""
+    column = table.GetTable().GetColumnByName(name)
+    if not isinstance(column, vtk.vtkDataArray):
+        return None
+    return np.array([column.GetTuple1(i) for i in range(column.GetNumberOfTuples())])
+
+
+def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
+    """A table, not yet in the scene, with the quality of every frame and the figures of every map."""
+    motion = results.motion
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(_("{name} motion quality").format(name=sequenceNode.GetName()))
+    node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
+    columns = _frameColumns(sequenceNode)
+    for field in dataclasses.fields(FrameQuality) if motion.quality else ():
+        values = [getattr(quality, field.name) for quality in motion.quality]
+        fraction = field.metadata["fraction_of"]
+        unit = field.metadata["unit"] or (f"fraction of {fraction}" if fraction else "")
+        columns.append((_column(field.name.replace("_", " "), values), unit))
+    for (name, statistic), values in results.statistics.items():
+        columns.append((_column(f"{name} {statistic}", values), results.maps[name].unit))
+    return _withColumns(node, columns)
+
+
+def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
+    """A table, not yet in the scene, with the series of a curve of ``CURVES``; those with a band have three columns."""
+    entry, grid = CURVES[name], results.motion.grid
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(_("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid))))
+    columns = _frameColumns(sequenceNode)
+    for key, series in results.curves[name].items():
+        title, values = results.curve_title(entry, key), np.reshape(series, (len(series), -1))
+        names = [title] if values.shape[1] == 1 else [f"{title} {what}" for what in ("mean", *entry.band)]
+        for column, data in zip(names, values.T, strict=True):
+            columns.append((_column(column, data), entry.unit_of(grid)))
+    return _withColumns(node, columns)
+
+
+def _column(name: str, values: Iterable) -> vtk.vtkAbstractArray:
+    """Numbers, or texts of what are several numbers."""
+    values = list(values)
+    if values and isinstance(values[0], (tuple, list)):
+        texts = vtk.vtkStringArray()
+        texts.SetName(name)
+        for value in values:
+            texts.InsertNextValue(" ".join(str(n) for n in value))
+        return texts
+    column = vtk.vtkDoubleArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(float(value))
+    return column
+
+
+def _frameColumns(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[tuple[vtk.vtkAbstractArray, str]]:
+    """The columns that every table of a sequence starts with: frame number and index value, with their units."""
+    count = sequenceNode.GetNumberOfDataNodes()
+    frames = vtk.vtkIntArray()
+    frames.SetName("frame")
+    values = [sequenceNode.GetNthIndexValue(number) for number in range(count)]
+    for number in range(count):
+        frames.InsertNextValue(number)
+    name, unit = sequenceNode.GetIndexName() or "index", sequenceNode.GetIndexUnit() or ""
+    if sequenceNode.GetIndexType() == sequenceNode.NumericIndex:
+        return [(frames, ""), (_column(name, map(float, values)), unit)]
+    index = vtk.vtkStringArray()
+    index.SetName(name)
+    for value in values:
+        index.InsertNextValue(value)
+    return [(frames, ""), (index, unit)]
+
+
+def _withColumns(
+    node: slicer.vtkMRMLTableNode, columns: Iterable[tuple[vtk.vtkAbstractArray, str]]
+) -> slicer.vtkMRMLTableNode:
+    for values, unit in columns:
+        node.AddColumn(values)
+        node.SetColumnUnitLabel(values.GetName(), unit)
+    return node

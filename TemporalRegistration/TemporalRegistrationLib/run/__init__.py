@@ -1,0 +1,1 @@
+"""Computing in a process of its own: the environment, the worker, and the job that uses it."""
