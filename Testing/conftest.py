@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -37,3 +39,12 @@ def scene():
     slicer.mrmlScene.Clear(0)
     yield slicer.mrmlScene
     slicer.mrmlScene.Clear(0)
+
+
+@pytest.fixture(scope="session")
+def script(repository) -> ModuleType:
+    """``Resources/Scripts/register.py``, imported."""
+    spec = importlib.util.spec_from_file_location("register_script", repository / "Resources/Scripts/register.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from types import ModuleType
-
 import numpy as np
 import pytest
 import torch
@@ -36,12 +33,3 @@ def beating() -> tuple[Cine, Motion, np.ndarray]:
     times = 0.05 * np.arange(6)
     motion = Motion(grid, 1, displacement, inverse, times, "s", "disc", quality=quality)
     return Cine(propagate(motion, image), grid, times, name="disc"), motion, labels
-
-
-@pytest.fixture(scope="session")
-def script(repository) -> ModuleType:
-    """``Resources/Scripts/register.py``, imported."""
-    spec = importlib.util.spec_from_file_location("register_script", repository / "Resources/Scripts/register.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -22,7 +22,7 @@ application.install()
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from PIL import Image  # noqa: E402
-from TemporalRegistrationLib import layouts  # noqa: E402
+from TemporalRegistrationLib.show import layouts  # noqa: E402
 
 MANAGERS = (
     "vtkMRMLModelSliceDisplayableManager",

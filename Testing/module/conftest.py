@@ -21,7 +21,7 @@ def application(repository):
     patch.setenv("TEMPORAL_REGISTRATION_PYTHON", sys.executable)
     patch.setenv("OMP_NUM_THREADS", "1")
     yield host
-    from TemporalRegistrationLib import worker
+    from TemporalRegistrationLib.run import worker
 
     worker.closeShared()
     patch.undo()
@@ -37,7 +37,7 @@ def phantom():
 @pytest.fixture
 def small(scene, phantom):
     """A cine of six frames in the scene."""
-    from TemporalRegistrationLib.scene import addCine
+    from TemporalRegistrationLib.nodes.sequences import addCine
 
     from DeepRegLogic import Cine
 
@@ -48,7 +48,7 @@ def small(scene, phantom):
 @pytest.fixture
 def worker(application):
     """The module of that name, which needs the host."""
-    return importlib.import_module("TemporalRegistrationLib.worker")
+    return importlib.import_module("TemporalRegistrationLib.run.worker")
 
 
 @pytest.fixture
@@ -68,10 +68,13 @@ def errors(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def spin(application):
-    """Let the application live until a condition holds, or for some seconds; how long it took."""
+    """Let the application live until a condition holds, or for some seconds; how long it took.
+
+    The time is a guard against hanging, and told: only tests marked "timing" assert it.
+    """
     import slicer
 
-    def spin(condition=None, seconds: float = 60.0) -> float:
+    def spin(condition=None, seconds: float = 300.0) -> float:
         started = time.monotonic()
         while not (condition is not None and condition()):
             slicer.app.processEvents()

@@ -38,3 +38,14 @@ def names() -> list[str]:
         for node in found
         if not node.GetSingletonTag()
     )
+
+
+def shownCine(panel):
+    """The node that shows the current frame of the cine that was registered."""
+    nodes = panel.review.nodes
+    return nodes.browser.GetProxyNode(nodes.cine)
+
+
+def processOf(worker) -> int:
+    """The operating system's number of the process that computes."""
+    return worker.shared()._group or worker.shared()._process.processId()

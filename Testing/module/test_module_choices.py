@@ -13,17 +13,19 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
 import vtk  # noqa: E402
 from driving import choose, composite, names, quick, run  # noqa: E402
-from TemporalRegistrationLib import choices, environment, quality  # noqa: E402
-from TemporalRegistrationLib import scene as bridge  # noqa: E402
-from TemporalRegistrationLib.tasks import regionOf  # noqa: E402
-from TemporalRegistrationLib.volumes import volumeNodeFromArray  # noqa: E402
+from TemporalRegistrationLib import kinds  # noqa: E402
+from TemporalRegistrationLib.nodes import sequences as bridge  # noqa: E402
+from TemporalRegistrationLib.nodes.regions import regionOf  # noqa: E402
+from TemporalRegistrationLib.nodes.volumes import volumeNodeFromArray  # noqa: E402
+from TemporalRegistrationLib.run import environment  # noqa: E402
+from TemporalRegistrationLib.show import doubts  # noqa: E402
 
 from DeepRegLogic import Grid  # noqa: E402
 
 
 def test_a_model_is_chosen_by_its_title_and_says_what_it_is_for(panel, small):
     ui = panel.ui
-    for name, (title, summary) in choices.models().items():
+    for name, (title, summary) in kinds.models().items():
         choose(ui.modelComboBox, name)
         assert ui.modelComboBox.currentText == title
         assert ui.modelSummaryLabel.text == summary
@@ -38,7 +40,7 @@ def test_a_model_is_chosen_by_its_title_and_says_what_it_is_for(panel, small):
 def test_graphics_cards_are_offered_by_name_when_they_are_known(panel, small, worker, monkeypatch):
     ui = panel.ui
     panel._parameterNode.device = "cuda:1"  # of a scene from another computer
-    assert ui.deviceComboBox.currentText == "cuda:1 (not here)"
+    assert ui.deviceComboBox.currentText == "cuda:1 (not installed)"
     monkeypatch.setattr(
         worker.shared(), "devices", [{"name": f"cuda:{i}", "title": f"Card of kind {i}"} for i in range(2)]
     )
@@ -51,8 +53,8 @@ def test_graphics_cards_are_offered_by_name_when_they_are_known(panel, small, wo
 def test_a_model_that_is_not_here_is_named_and_kept(panel, small):
     panel.ui.inputSelector.setCurrentNode(small)
     panel._parameterNode.model = "of-a-colleague"
-    assert panel.ui.modelComboBox.currentText == "of-a-colleague (not here)"
-    assert panel.ui.applyButton.text == "Choose a model that is here"
+    assert panel.ui.modelComboBox.currentText == "of-a-colleague (not installed)"
+    assert panel.ui.applyButton.text == "Choose an installed model"
     assert panel._parameterNode.model == "of-a-colleague"
 
 
@@ -232,7 +234,7 @@ def test_an_idle_worker_goes_away_and_comes_again(panel, small, spin, worker, mo
     panel.ui.inputSelector.setCurrentNode(small)
     quick(panel)
     run(panel, spin)
-    spin(lambda: not worker.shared().isRunning, seconds=10)
+    spin(lambda: not worker.shared().isRunning)
     run(panel, spin)
     assert panel.ui.statusLabel.text == "Done"
 
@@ -243,11 +245,11 @@ def test_doubtful_frames_are_named_with_the_reason(scene):
         "error before": (0.0, 0.10, 0.10, 0.10, 0.10),
         "error after": (0.0, 0.03, 0.09, 0.03, 0.03),
         "folded": (0.0, 0.0, 0.0, 0.01, 0.0),
-        "round trip max": (0.0, 0.1, 0.1, 0.1, 0.1),
+        "inverse consistency high": (0.0, 0.1, 0.1, 0.1, 0.1),
         "uncertainty mean": (0.0, 0.4, 0.4, 0.4, 3.0),
     }
     slicer.util.updateTableFromArray(table, [np.array(values) for values in columns.values()], list(columns))
-    text = quality.sentence(table)
+    text = doubts.sentence(table)
     assert text.startswith("2 of 5 frames good.")
     assert "frame 2 (the images still differ)" in text
     assert "frame 3 (the motion folds)" in text
@@ -261,7 +263,7 @@ def test_ejection_fraction_of_volumes_and_area_change_of_slices(scene, unit, wor
     arrays = [np.arange(3), np.arange(3) / 10, np.array([120.0, 48.0, 90.0])]
     slicer.util.updateTableFromArray(table, arrays, ["frame", "time", "ventricle"])
     table.SetColumnUnitLabel("ventricle", unit)
-    text = quality.sizesText(table)
+    text = doubts.sizesText(table)
     assert all(word in text for word in words)
     assert ("EF" in text) == (unit == "ml")
 
@@ -291,7 +293,7 @@ panel = application.openModule(Path("TemporalRegistration/TemporalRegistration.p
 
 def script(repository, code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", HOST + code], cwd=repository, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", HOST + code], cwd=repository, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -299,12 +301,12 @@ def script(repository, code: str) -> str:
 
 def test_reload_takes_the_packages_along_and_ends_the_worker(repository):
     code = """
-from TemporalRegistrationLib import worker as before
+from TemporalRegistrationLib.run import worker as before
 panel.ui.sampleButton.click()
 spin(lambda: before.shared().isReady)
-pid = before.shared().processID
+pid = before.shared()._group
 panel.onReload()
-from TemporalRegistrationLib import worker as after
+from TemporalRegistrationLib.run import worker as after
 import os
 try:
     os.kill(pid, 0)

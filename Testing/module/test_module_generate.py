@@ -11,22 +11,25 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
 from driving import choose, composite, names, run  # noqa: E402
-from TemporalRegistrationLib import generation, quality, segmentations, volumes  # noqa: E402
+from TemporalRegistrationLib.kinds import generate as generation  # noqa: E402
+from TemporalRegistrationLib.nodes import segmentations, volumes  # noqa: E402
+from TemporalRegistrationLib.nodes.tables import columnOf  # noqa: E402
 
 from DeepRegLogic import Cancelled, Grid, InputError, ModelError, zoo  # noqa: E402
+from DeepRegLogic.files import MARKER  # noqa: E402
 
 
 @pytest.fixture
 def generator(application, tmp_path_factory, monkeypatch) -> str:
     """The name of a small model that follows, is unsure, and generates, in a folder of the user's own."""
     import torch
-    from TemporalRegistrationLib import worker
+    from TemporalRegistrationLib.run import worker
 
     from DeepRegLogic.networks import build
 
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
-    card = zoo.Card("maker", "Maker", "For tests.", "dragnet-flow", {}, 2, 4.0)
+    card = zoo.Card("maker", "Maker", "For tests.", "dragnet-flow", {}, 2, 4.0, ("generate", "register", "uncertainty"))
     zoo.save_model(folder / "maker", build("dragnet-flow"), card)
     monkeypatch.setenv("TEMPORAL_REGISTRATION_MODELS", str(folder))
     worker.closeShared()  # one that runs knows nothing of the folder
@@ -62,10 +65,10 @@ def test_the_tab_starts_from_the_cine_and_says_what_it_will_do(generator, panel,
     assert ui.applyButton.text == "Choose a model that can generate"
     assert not ui.applyButton.enabled
     choose(ui.modelComboBox, generator)
-    assert ui.applyButton.text == "Make 4 cines of 20 frames from 'heart'"
+    assert ui.applyButton.text == "Generate 4 cines of 20 frames from 'heart'"
     ui.samplesSlider.value = 1
     ui.sampleFramesSlider.value = 8
-    assert ui.applyButton.text == "Make a cine of 8 frames from 'heart'"
+    assert ui.applyButton.text == "Generate a cine of 8 frames from 'heart'"
     assert panel._parameterNode.samples == 1
     assert (ui.samplesSlider.minimum, ui.seedSpinBox.minimum) == (1, 0)
     ui.generateFrameSlider.value = 3
@@ -102,11 +105,8 @@ def test_cines_are_made_played_and_browsed(ready, spin, small, phantom):
     assert not any(box.enabled for box in (ui.motionCheckBox, ui.jacobianCheckBox, ui.entropyCheckBox))
     ui.playWidget._buttons[2].click()
     seen = set()
-    for _ in range(40):
-        spin(seconds=0.02)
-        seen.add(nodes.browser.GetSelectedItemNumber())
+    spin(lambda: seen.add(nodes.browser.GetSelectedItemNumber()) or len(seen) == 5)
     ui.playWidget._buttons[2].click()
-    assert len(seen) > 2
     (found,) = segmentations.segmentsOf(segments[1], phantom.cine.grid)
     assert found.name == "left ventricle"
     ui.taskTabWidget.setCurrentIndex(0)
@@ -137,7 +137,7 @@ def test_cancel_leaves_the_scene_alone(ready, spin):
     spin(lambda: panel.run.job.state.name == "RUNNING")
     assert ui.applyButton.text == "Cancel"
     ui.applyButton.click()
-    assert spin(lambda: panel.run.job is None, 5) < 1.5
+    spin(lambda: panel.run.job is None)
     assert ui.statusLabel.text == "Cancelled."
     assert names() == before
 
@@ -162,7 +162,7 @@ def test_samples_survive_saving_and_are_exported(ready, spin, tmp_path):
     ui.exportDirectoryButton.directory = str(tmp_path)
     ui.exportButton.click()
     written = {path.name for path in (tmp_path / "heart samples").iterdir()}
-    assert len(written) == 3 * 4 + 1
+    assert len(written - {MARKER}) == 3 * 4 + 1
     assert {"sample-001-images.seq.nrrd", "sample-003-toFrame.seq.nrrd", "report.json"} <= written
     report = json.loads((tmp_path / "heart samples" / "report.json").read_text("utf-8"))
     assert [(sample["seed"], sample["model"]) for sample in report["samples"]] == [(9, "maker")] * 3
@@ -270,12 +270,11 @@ def test_uncertainty_is_shown_marked_and_told(generator, panel, small, phantom, 
     assert ellipses.GetVisibility()
     ui.pointsCheckBox.click()
     assert not ellipses.GetVisibility()
-    usual = quality.columnOf(nodes.table, "uncertainty mean")
+    assert columnOf(nodes.table, "uncertainty mean").max() > 0.1
     ui.doubtfulSpinBox.value = 20
     assert "the motion is uncertain" not in ui.qualityLabel.text
-    if usual.max() > 0.1:
-        ui.doubtfulSpinBox.value = 0.1
-        assert "the motion is uncertain" in ui.qualityLabel.text
+    ui.doubtfulSpinBox.value = 0.1
+    assert "the motion is uncertain" in ui.qualityLabel.text
     assert "labelUncertainty" in [ui.chartComboBox.itemData(i) for i in range(ui.chartComboBox.count)]
     ui.labelsCheckBox.click()
     ui.taskTabWidget.setCurrentIndex(2)

@@ -13,8 +13,8 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
-from driving import choose, names, quick, run  # noqa: E402
-from TemporalRegistrationLib import scene as bridge  # noqa: E402
+from driving import choose, names, processOf, quick, run  # noqa: E402
+from TemporalRegistrationLib.nodes import sequences as bridge  # noqa: E402
 
 from DeepRegLogic import Cine, Grid  # noqa: E402
 
@@ -43,12 +43,16 @@ def running(panel, scene, spin):
     return node
 
 
+@pytest.mark.timing
 def test_cancel_takes_effect_within_a_second(panel, running, spin):
+    panel.ui.applyButton.click()
+    assert spin(lambda: panel.run.job is None) < 1.0
+
+
+def test_cancel_ends_the_run_before_its_results(panel, running, spin):
     before = names()
     panel.ui.applyButton.click()
-    took = spin(lambda: panel.run.job is None)
-    print(f"cancelled after {took:.2f} s")
-    assert took < 1.0
+    spin(lambda: panel.run.job is None)
     assert names() == before
     assert panel.ui.statusLabel.text == "Cancelled."
     assert panel.ui.applyButton.text.startswith("Follow")
@@ -56,20 +60,21 @@ def test_cancel_takes_effect_within_a_second(panel, running, spin):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_worker_that_does_not_listen_is_killed(panel, running, spin):
-    from TemporalRegistrationLib import worker
+    from TemporalRegistrationLib.run import worker
 
-    pid = worker.shared().processID
+    pid = processOf(worker)
     os.kill(pid, signal.SIGSTOP)
     panel.ui.applyButton.click()
-    assert spin(lambda: panel.run.job is None) < 1.0
-    assert not isAlive(pid)
+    spin(lambda: panel.run.job is None)
+    assert panel.ui.statusLabel.text == "Cancelled."
+    spin(lambda: not isAlive(pid))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_crash_of_the_worker_gives_advice(panel, running, spin, small):
-    from TemporalRegistrationLib import worker
+    from TemporalRegistrationLib.run import worker
 
-    os.kill(worker.shared().processID, signal.SIGKILL)
+    os.kill(processOf(worker), signal.SIGKILL)
     spin(lambda: panel.run.job is None)
     assert "choose a smaller region of interest" in panel.ui.statusLabel.text
     panel.ui.inputSelector.setCurrentNode(small)
@@ -80,32 +85,30 @@ def test_a_crash_of_the_worker_gives_advice(panel, running, spin, small):
 
 def test_a_deleted_input_ends_the_job_quietly(panel, running, spin):
     slicer.mrmlScene.RemoveNode(running)
-    assert spin(lambda: panel.run.job is None) < 1.0
+    spin(lambda: panel.run.job is None)
     assert panel.review.nodes is None
 
 
 def test_a_closed_scene_ends_the_job_quietly(panel, running, spin):
-    from TemporalRegistrationLib.job import Job
+    from TemporalRegistrationLib.run.job import Job
 
     slicer.mrmlScene.Clear(0)
     assert panel.run.job is None
-    spin(lambda: Job._running is None, seconds=1.0)
+    spin(lambda: Job._running is None)
     assert panel.ui.applyButton.text == "Select a cine"
 
 
 def test_nothing_is_left_behind(panel, running, spin):
-    from TemporalRegistrationLib import worker
+    from TemporalRegistrationLib.run import worker
 
-    pid, scratch = worker.shared().processID, worker.shared().scratch
+    pid, scratch = processOf(worker), worker.shared().scratch
     assert isAlive(pid)
-    started = time.monotonic()
     panel.cleanup()
-    print(f"worker gone after {time.monotonic() - started:.2f} s")
-    assert time.monotonic() - started < 1.0
-    assert not isAlive(pid)
+    spin(lambda: not isAlive(pid))
     assert not scratch.exists()
 
 
+@pytest.mark.timing
 def test_the_application_stays_alive(panel, scene, spin):
     """A stack of 128x128x12 with 20 frames: no turn of the event loop takes longer than 100 ms of this process."""
     axis = np.linspace(-1, 1, 128, dtype=np.float32)
@@ -121,7 +124,7 @@ def test_the_application_stays_alive(panel, scene, spin):
         panel.ui.applyButton.click()
         longest = time.thread_time() - started
         while panel.run.job is not None:
-            assert time.monotonic() - begun < 60
+            assert time.monotonic() - begun < 300
             started = time.thread_time()
             slicer.app.processEvents()
             longest = max(longest, time.thread_time() - started)
@@ -145,7 +148,7 @@ def test_the_application_stays_alive(panel, scene, spin):
 
 
 def test_another_python_is_remembered_and_judged(panel, small, spin, tmp_path, application):
-    from TemporalRegistrationLib import environment, worker
+    from TemporalRegistrationLib.run import environment, worker
 
     worker.closeShared()
     empty = tmp_path / "python"

@@ -6,16 +6,23 @@ import json
 import re
 import typing
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
 UI = ("TemporalRegistration/Resources/UI/TemporalRegistration.ui", "TemporalRegistration/Resources/UI/Generate.ui")
-MODULE = "TemporalRegistration/TemporalRegistration.py"
-PANEL = "TemporalRegistration/TemporalRegistrationLib/panel"
-CODE = (
-    MODULE,
-    *(f"{PANEL}/{part}.py" for part in ("inputs", "generate", "method", "run", "review", "curves", "export")),
+ROOT = Path(__file__).resolve().parents[2]
+CODE = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "TemporalRegistration").rglob("*.py")
+    if re.search(r"\bui\.\w+\.\w+", path.read_text(encoding="utf-8"))
 )
+
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+pytest.importorskip("PySide6", reason="PySide6 is not installed")
+
+from driving import quick, run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,10 @@ def test_every_widget_that_can_be_used_has_a_tool_tip(root):
         assert tips or widget.get("class") in silent, widget.get("name")
 
 
+def test_all_parts_of_the_panel_are_looked_at():
+    assert {Path(path).stem for path in CODE} >= {"inputs", "generate", "method", "run", "review", "curves", "export"}
+
+
 @pytest.mark.parametrize("path", CODE)
 def test_code_uses_what_slicer_has(repository, widgets, known, path):
     code = (repository / path).read_text(encoding="utf-8")
@@ -80,8 +91,8 @@ def test_code_uses_what_slicer_has(repository, widgets, known, path):
 @pytest.mark.parametrize(
     ("path", "variable", "cls"),
     [
-        ("TemporalRegistration/TemporalRegistrationLib/worker.py", r"\b_?process", "QProcess"),
-        ("TemporalRegistration/TemporalRegistrationLib/job.py", r"_(?:step|kill)Timer", "QTimer"),
+        ("TemporalRegistration/TemporalRegistrationLib/run/worker.py", r"\b_?process", "QProcess"),
+        ("TemporalRegistration/TemporalRegistrationLib/run/job.py", r"_(?:step|kill)Timer", "QTimer"),
     ],
 )
 def test_processes_and_timers_are_used_as_slicer_has_them(repository, known, path, variable, cls):
@@ -117,10 +128,16 @@ def test_only_unions_with_none_and_numbers_with_a_range(module):
         assert kind is not float or cls._notes[name] or name == "opacity", name
 
 
-def test_everything_that_was_used_exists_in_slicer(panel, known):
-    """Members and signals of widgets, processes and timers that the module's code touched in the tests before."""
+def test_everything_that_was_used_exists_in_slicer(panel, known, spin):
+    """Members and signals of widgets, processes and timers that the module's code touches when it is used."""
     import pythonqt
 
+    panel.ui.sampleButton.click()
+    quick(panel)
+    run(panel, spin)
+    for box in (panel.ui.motionCheckBox, panel.ui.labelsCheckBox, panel.ui.jacobianCheckBox):
+        box.click()
+    panel.ui.chartButton.click()
     assert len(pythonqt.used) > 50
     for cls, name in sorted(pythonqt.used):
         # Qt's own and not listed; the last is of the application's own parent widget

@@ -11,9 +11,8 @@ from DeepRegLogic import Cine, Grid, InputError
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytestmark = pytest.mark.usefixtures("scene")
 
-from TemporalRegistrationLib.pairs import imageFromVolume  # noqa: E402
-from TemporalRegistrationLib.scene import addCine, cineFromSequence  # noqa: E402
-from TemporalRegistrationLib.volumes import volumeNodeFromArray  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine, cineFromSequence, imageFromVolume  # noqa: E402
+from TemporalRegistrationLib.nodes.volumes import volumeNodeFromArray  # noqa: E402
 
 
 def sequence_of(nodes, values=None, name="cine", index=("time", "s")):
@@ -99,7 +98,7 @@ def test_colour_becomes_luminance_and_says_so(components):
     pixels[..., :3] = (200, 100, 50)
     cine = cineFromSequence(sequence_of([colour_volume(pixels)] * 2))
     np.testing.assert_allclose(cine.frames, 0.299 * 200 + 0.587 * 100 + 0.114 * 50, rtol=1e-5)
-    assert cine.notes == ("The colours of 'cine' were turned into luminance.",)
+    assert cine.notes == ("The colors of 'cine' were turned into luminance.",)
     assert "luminance" in imageFromVolume(slicer.mrmlScene.AddNode(colour_volume(pixels))).notes[0]
 
 

@@ -14,9 +14,13 @@ from DeepRegLogic import Cine, InputError, Motion, flow, propagate
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk  # noqa: E402
-from TemporalRegistrationLib import generation, results, segmentations, transforms, volumes  # noqa: E402
-from TemporalRegistrationLib.generation import Sample, addGenerated, frameOf, generatedNodesOf  # noqa: E402
-from TemporalRegistrationLib.scene import addCine, addMotion, motionNodesOf  # noqa: E402
+from node_fields import fieldFromTransformNode  # noqa: E402
+from TemporalRegistrationLib.kinds import KINDS  # noqa: E402
+from TemporalRegistrationLib.kinds.cine_nodes import addMotion, motionNodesOf  # noqa: E402
+from TemporalRegistrationLib.kinds.generate import Sample, addGenerated, frameOf, generatedNodesOf  # noqa: E402
+from TemporalRegistrationLib.nodes import segmentations, transaction, volumes  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine  # noqa: E402
+from TemporalRegistrationLib.show.views import Shown  # noqa: E402
 
 GRID = oblique((32, 28, 1))
 LABELS = (image_on(GRID) > 500).astype(np.uint8) + 2 * (image_on(GRID) > 650).astype(np.uint8)
@@ -69,9 +73,9 @@ def test_every_frame_of_every_sample(volume):
             np.testing.assert_array_equal(
                 pixels(nodes.proxy(found.labels)), propagate(sample.motion, LABELS, nearest=True)[frame]
             )
-            field = transforms.fieldFromTransformNode(nodes.proxy(found.toFrame), GRID)
+            field = fieldFromTransformNode(nodes.proxy(found.toFrame), GRID)
             np.testing.assert_allclose(field, sample.motion.inverse[frame], atol=1e-5)
-            field = transforms.fieldFromTransformNode(nodes.proxy(found.toReference), GRID)
+            field = fieldFromTransformNode(nodes.proxy(found.toReference), GRID)
             np.testing.assert_allclose(field, sample.motion.displacement[frame], atol=1e-5)
     shown, source = nodes.proxy(nodes.samples[1].images).GetDisplayNode(), volume.GetDisplayNode()
     if source is not None:
@@ -92,11 +96,11 @@ def test_segments_keep_their_names_and_colours(volume):
         for index, part in enumerate(segmentations.segmentsOf(nodes.proxy(found.labels), GRID)):
             assert (part.name, part.color) == (parts[index].name, parts[index].color)
             np.testing.assert_array_equal(part.mask, samples[number].masks[index, 4])
-    generation.showSample(nodes, 1)
+    KINDS[nodes.kind].show(nodes, Shown(sample=2), None)
     visible = [nodes.proxy(found.labels).GetDisplayNode().GetVisibility() for found in nodes.samples]
     assert visible == [False, True]
     nodes.browser.SetSelectedItemNumber(2)
-    generation.showSample(nodes, 0)
+    KINDS[nodes.kind].show(nodes, Shown(sample=1), None)
     shown = segmentations.segmentsOf(nodes.proxy(nodes.samples[0].labels), GRID)
     np.testing.assert_array_equal(shown[0].mask, samples[0].masks[0, 2])
 
@@ -159,7 +163,7 @@ def test_nothing_is_left_of_a_failure(volume, monkeypatch):
     def fail(*_):
         raise RuntimeError("injected")
 
-    monkeypatch.setattr(results, "groupInFolder", fail)
+    monkeypatch.setattr(transaction, "groupInFolder", fail)
     with pytest.raises(RuntimeError, match="injected"):
         addGenerated(made(2), volume)
     assert kinds() == before
@@ -174,7 +178,7 @@ import numpy as np
 from TemporalRegistrationLib import headless
 headless.boot()
 import slicer, slicer.util
-from TemporalRegistrationLib.generation import generatedNodesOf
+from TemporalRegistrationLib.kinds.generate import generatedNodesOf
 slicer.util.loadScene(sys.argv[1])
 named = lambda n: n.GetName() == "frame" and n.IsA("vtkMRMLScalarVolumeNode")
 (volume,) = filter(named, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
@@ -202,7 +206,7 @@ def test_samples_are_alive_after_saving(volume, tmp_path, repository, monkeypatc
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     monkeypatch.setenv("PYTHONPATH", f"{repository}:{repository / 'TemporalRegistration'}")
     command = [sys.executable, "-c", READER, str(tmp_path / "scene.mrb"), str(tmp_path / "read.npy")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(tmp_path / "read.npy"), expected, rtol=1e-5)
 

@@ -14,7 +14,8 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 vtk_to_numpy = pytest.importorskip("vtk.util.numpy_support").vtk_to_numpy
 pytestmark = pytest.mark.usefixtures("scene")
 
-from TemporalRegistrationLib import segmentations, transforms, volumes  # noqa: E402
+from node_fields import fieldFromTransformNode  # noqa: E402
+from TemporalRegistrationLib.nodes import segmentations, transforms, volumes  # noqa: E402
 
 SHIFT = np.array((6.0, -4.0, 3.0))  # LPS mm
 
@@ -44,7 +45,7 @@ def test_known_shift_through_nodes(scene):
     point = (grid.ras_matrix @ (20, 18, 8, 1))[:3]
     arrived = node.GetTransformFromParent().TransformPoint(point)
     np.testing.assert_allclose(np.subtract(arrived, point), (-6, 4, 3), atol=1e-5)
-    np.testing.assert_allclose(transforms.fieldFromTransformNode(node, grid), field, atol=1e-5)
+    np.testing.assert_allclose(fieldFromTransformNode(node, grid), field, atol=1e-5)
 
     scene.AddNode(node)
     fixed_node = scene.AddNode(volumes.volumeNodeFromArray(fixed, grid, "fixed"))
@@ -95,7 +96,7 @@ def test_field_survives_the_transform_node(angles, spacing, mirror, depth, seed)
     grid = Grid((6, 5, depth), spacing, (1.0, -2.0, 3.0), tuple(direction.ravel()))
     field = np.random.default_rng(seed).normal(0, 5, (grid.ndim, *grid.shape)).astype(np.float32)
     node = transforms.transformNodeFromField(field, grid, "field")
-    np.testing.assert_allclose(transforms.fieldFromTransformNode(node, grid), field, atol=2e-5)
+    np.testing.assert_allclose(fieldFromTransformNode(node, grid), field, atol=2e-5)
     # against the definition: a voxel's point plus the displacement in mm, in RAS
     index = tuple(n // 2 for n in grid.shape)
     start = grid.voxel_to_mm(np.array(index)) * (-1, -1, 1)
@@ -117,13 +118,13 @@ def test_other_transforms_are_refused():
     plain = slicer.vtkMRMLTransformNode()
     plain.SetName("plain")
     with pytest.raises(InputError, match="'plain' holds no displacement field"):
-        transforms.fieldFromTransformNode(plain, grid)
+        fieldFromTransformNode(plain, grid)
     node = transforms.transformNodeFromField(np.zeros((3, *grid.shape), np.float32), grid, "zero")
     with pytest.raises(InputError, match="another grid"):
-        transforms.fieldFromTransformNode(node, oblique((6, 5, 3)))
+        fieldFromTransformNode(node, oblique((6, 5, 3)))
     node.SetAndObserveTransformToParent(transforms.gridTransformFromField(np.zeros((3, *grid.shape)), grid))
     with pytest.raises(InputError, match="'zero' holds no displacement field"):
-        transforms.fieldFromTransformNode(node, grid)
+        fieldFromTransformNode(node, grid)
 
 
 @pytest.mark.parametrize("size", [(7, 5, 4), (7, 5, 1)])

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from moving_block import oblique, smooth_motion
 
-from DeepRegLogic import Cancelled, CancelToken, InputError, Motion, compensate, flow, propagate
+from DeepRegLogic import Cancelled, CancelToken, FrameQuality, InputError, Motion, compensate, flow, propagate
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 vtk = pytest.importorskip("vtk")
 
-from TemporalRegistrationLib import display, results, segmentations, transforms, volumes  # noqa: E402
-from TemporalRegistrationLib.pairs import addPairMotion, imageFromVolume  # noqa: E402
-from TemporalRegistrationLib.scene import (  # noqa: E402
-    addCine,
-    addMotion,
-    cineFromSequence,
-)
+from node_fields import addPairMotion, fieldFromTransformNode  # noqa: E402
+from TemporalRegistrationLib.kinds.cine_nodes import addMotion  # noqa: E402
+from TemporalRegistrationLib.nodes import segmentations, transaction, volumes  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine, cineFromSequence, imageFromVolume  # noqa: E402
+from TemporalRegistrationLib.show import display  # noqa: E402
 
 SEQUENCES = ("compensated", "difference", "propagated", "toReference", "toFrame", "jacobian")
 
@@ -62,7 +62,7 @@ def test_every_frame_of_every_sequence(added):
             node = result.GetNthDataNode(frame)
             if role.startswith("to"):
                 assert node.GetClassName() == "vtkMRMLTransformNode"
-                found = transforms.fieldFromTransformNode(node, grid)
+                found = fieldFromTransformNode(node, grid)
                 np.testing.assert_allclose(found, value, atol=1e-5)
             else:
                 assert volumes.gridOfVolume(node).matches(grid, 1e-9)
@@ -116,7 +116,7 @@ def test_all_play_together_in_the_inputs_browser(added):
         nodes.browser.SetSelectedItemNumber(frame)
         grid = motion.grid
         np.testing.assert_array_equal(pixels(nodes.browser.GetProxyNode(sequence), grid), cine.frames[frame])
-        field = transforms.fieldFromTransformNode(nodes.proxy(nodes.toFrame), grid)
+        field = fieldFromTransformNode(nodes.proxy(nodes.toFrame), grid)
         np.testing.assert_allclose(field, motion.inverse[frame], atol=1e-5)
         np.testing.assert_array_equal(
             pixels(nodes.proxy(nodes.compensated), grid), pixels(nodes.compensated.GetNthDataNode(frame), grid)
@@ -169,11 +169,17 @@ def test_table_has_a_row_a_frame(added):
     columns = [table.GetColumnName(i) for i in range(table.GetNumberOfColumns())]
     assert columns[:4] == ["frame", "time", "error before", "error after"]
     assert table.GetColumnUnitLabel("motion mean") == "mm"
+    assert table.GetColumnUnitLabel("error after") == "fraction of intensity range"
+    figures = [field.name for field in dataclasses.fields(FrameQuality) if field.name != "inconsistent_at"]
+    assert {name.replace("_", " ") for name in figures} <= set(columns)
     for frame, quality in enumerate(motion.quality):
-        row = [table.GetTable().GetValue(frame, column).ToDouble() for column in range(len(columns))]
-        assert row[0] == frame
-        assert row[2:] == pytest.approx([quality.error_before, quality.error_after, *row[4:]])
-        assert row[-1] == pytest.approx(quality.motion_max)
+        assert table.GetTable().GetValue(frame, 0).ToDouble() == frame
+        for name in figures:
+            value = table.GetTable().GetValueByName(frame, name.replace("_", " ")).ToDouble()
+            assert value == pytest.approx(getattr(quality, name)), name
+        # figures of the maps come after those of FrameQuality
+        smallest = table.GetTable().GetValueByName(frame, "jacobian min").ToDouble()
+        assert smallest == pytest.approx(pixels(nodes.jacobian.GetNthDataNode(frame), motion.grid).min())
 
 
 def test_display_and_references(added):
@@ -188,10 +194,10 @@ def test_display_and_references(added):
         assert not shown.GetAutoWindowLevel()
     change = nodes.proxy(nodes.jacobian).GetDisplayNode()
     assert (change.GetWindowLevelMin(), change.GetWindowLevelMax()) == (0.5, 1.5)
-    assert change.GetColorNode() is nodes.colors
+    assert change.GetColorNode() is nodes.jacobianColors
     low, middle, high = (np.zeros(4) for _ in range(3))
     for index, color in ((0, low), (128, middle), (255, high)):
-        nodes.colors.GetLookupTable().GetTableValue(index, color)
+        nodes.jacobianColors.GetLookupTable().GetTableValue(index, color)
     assert low[2] > low[0]
     assert high[0] > high[2]
     assert middle[:3].min() > 0.9
@@ -246,7 +252,8 @@ def test_label_maps_are_carried_along(scene, moving):
             assert node.GetClassName() == "vtkMRMLLabelMapVolumeNode"
             np.testing.assert_array_equal(pixels(node, motion.grid), value)
         assert nodes.proxy(nodes.labels).GetName() == "block propagated labels"
-    other = volumes.volumeNodeFromArray(labels, motion.grid.crop([1] * motion.grid.ndim, labels.shape), "elsewhere")
+    moved = dataclasses.replace(motion.grid, origin=tuple(motion.grid.voxel_to_mm(np.ones(motion.grid.ndim))))
+    other = volumes.volumeNodeFromArray(labels, moved, "elsewhere")
     with pytest.raises(InputError, match="'elsewhere' does not lie on the frames"):
         addMotion(motion, cine, sequence, scene.AddNode(other))
 
@@ -277,9 +284,9 @@ def test_segmentations_are_carried_along(scene, moving):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (display, "showVolumeChange"),
+        (display, "showMap"),
         (display, "prepareTransformDisplay"),
-        (results, "groupInFolder"),
+        (transaction, "groupInFolder"),
         (display, "relate"),
     ],
 )
@@ -288,7 +295,7 @@ def test_nothing_is_left_of_a_failure(scene, slice2d, monkeypatch, module, name,
     cine, motion = slice2d
     sequence = addCine(cine)
     if not own_browser:
-        results.removeNode(slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(sequence))
+        transaction.removeNode(slicer.modules.sequences.logic().GetFirstBrowserNodeForSequenceNode(sequence))
     before = state()
 
     def fail(*args, **kwargs):
@@ -298,7 +305,7 @@ def test_nothing_is_left_of_a_failure(scene, slice2d, monkeypatch, module, name,
     with pytest.raises(RuntimeError, match="injected"):
         addMotion(motion, cine, sequence)
     assert state() == before
-    assert results.findResults(sequence) == {}
+    assert transaction.findResults(sequence) == {}
     assert not scene.IsBatchProcessing()
     monkeypatch.undo()
     nodes = addMotion(motion, cine, sequence)
@@ -350,7 +357,7 @@ def test_a_second_run_replaces_the_first(added):
     assert follower.GetParentTransformNode() is second.proxy(second.toReference)
     assert composite.GetBackgroundVolumeID() == second.proxy(second.compensated).GetID()
     second.browser.SetSelectedItemNumber(2)
-    field = transforms.fieldFromTransformNode(second.proxy(second.toFrame), motion.grid)
+    field = fieldFromTransformNode(second.proxy(second.toFrame), motion.grid)
     np.testing.assert_allclose(field, other.inverse[2], atol=1e-5)
     # and the cine may be registered again although it is under its own result
     assert len(cineFromSequence(sequence)) == len(motion)
@@ -361,7 +368,7 @@ def test_a_copy_of_the_input_has_no_results(added):
     twin = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "twin")
     twin.Copy(sequence)
     twin.SetName("twin")
-    assert results.findResults(twin) == {}
+    assert transaction.findResults(twin) == {}
     second = addMotion(motion, cine, twin)
     assert second.browser is not first.browser
     for role in SEQUENCES:
@@ -379,7 +386,7 @@ def test_deleted_browser(added):
     assert second.browser.GetName() == "block browser"
     second.browser.SetSelectedItemNumber(3)
     np.testing.assert_array_equal(pixels(second.browser.GetProxyNode(sequence), motion.grid), cine.frames[3])
-    field = transforms.fieldFromTransformNode(second.proxy(second.toFrame), motion.grid)
+    field = fieldFromTransformNode(second.proxy(second.toFrame), motion.grid)
     np.testing.assert_allclose(field, motion.inverse[3], atol=1e-5)
     # the cine's own former proxy is the user's: it stays, with its display and storage
     assert slicer.mrmlScene.GetNumberOfNodes() <= count + 3

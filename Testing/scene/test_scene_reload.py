@@ -10,13 +10,14 @@ import sys
 import numpy as np
 import pytest
 
-from DeepRegLogic import Grid, OutputError
+from DeepRegLogic import Grid, Labels, OutputError, Results
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytestmark = pytest.mark.usefixtures("scene")
 
-from TemporalRegistrationLib import headless, segmentations, transforms  # noqa: E402
-from TemporalRegistrationLib.scene import addCine, addMotion  # noqa: E402
+from TemporalRegistrationLib.kinds.cine_nodes import addMotion  # noqa: E402
+from TemporalRegistrationLib.nodes import segmentations  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine  # noqa: E402
 
 READER = """
 import json, sys
@@ -25,13 +26,13 @@ from TemporalRegistrationLib import headless
 headless.boot()
 import slicer, slicer.util
 from DeepRegLogic import Grid
-from TemporalRegistrationLib import transforms
-from TemporalRegistrationLib.volumes import gridOfVolume
+from node_fields import fieldFromTransformNode
+from TemporalRegistrationLib.nodes.volumes import gridOfVolume
 request = json.loads(sys.argv[1])
 grid = Grid(**request["grid"])
 def field(node):
     assert node.GetClassName() == "vtkMRMLTransformNode", node.GetClassName()
-    return transforms.fieldFromTransformNode(node, grid)
+    return fieldFromTransformNode(node, grid)
 def pixels(node):
     # Slicer reads a left-handed volume with its slices in the other order, at the same places
     values, found = slicer.util.arrayFromVolume(node), gridOfVolume(node)
@@ -60,7 +61,7 @@ for frame in (*range(4), 2, 0):
     out["compensated"].append(pixels(proxy("block motion-compensated")))
     labels = proxy("block propagated labels")
     if labels.IsA("vtkMRMLSegmentationNode"):
-        from TemporalRegistrationLib.segmentations import segmentsOf
+        from TemporalRegistrationLib.nodes.segmentations import segmentsOf
         out["segments"].append([part.mask for part in segmentsOf(labels, grid)])
     else:
         out["labels"].append(pixels(labels))
@@ -73,7 +74,7 @@ color = [0.0] * 4
 change.GetColorNode().GetLookupTable().GetTableValue(255, color)
 out["color"] = [*color[:3], change.GetWindowLevelMin(), change.GetWindowLevelMax()]
 out["played"] = [browser.GetNumberOfSynchronizedSequenceNodes(True)]
-from TemporalRegistrationLib.results import findResults
+from TemporalRegistrationLib.nodes.transaction import findResults
 out["roles"] = sorted(findResults(sequence))
 np.savez(request["output"], **out)
 """
@@ -98,14 +99,19 @@ def read_in_new_process(code: str, path, grid: Grid, tmp_path, repository) -> di
     output = tmp_path / "read.npz"
     request = json.dumps({"path": str(path), "grid": geometry, "output": str(output)})
     paths = os.pathsep.join(
-        [str(repository), str(repository / "TemporalRegistration"), os.environ.get("PYTHONPATH", "")]
+        [
+            str(repository),
+            str(repository / "TemporalRegistration"),
+            str(repository / "Testing" / "scene"),
+            os.environ.get("PYTHONPATH", ""),
+        ]
     )
     done = subprocess.run(
         [sys.executable, "-c", code, request],
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -150,7 +156,7 @@ def test_scene_file(moving, tmp_path, repository, kind):
 
 
 def _roles(nodes) -> list[str]:
-    from TemporalRegistrationLib.results import findResults
+    from TemporalRegistrationLib.nodes.transaction import findResults
 
     return list(findResults(nodes.browser.GetMasterSequenceNode()))
 
@@ -172,26 +178,27 @@ def test_transform_sequence_is_one_file(moving, tmp_path, repository, side):
     np.testing.assert_allclose(read["index"].astype(float), cine.times)
 
 
-def test_save_scene(slice2d, tmp_path):
+def test_the_script_saves_a_scene_of_its_own(slice2d, scene, script, tmp_path):
     cine, motion = slice2d
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "of the study before")
     path = tmp_path / "scene.mrb"
-    headless.saveScene(path, cine, motion, (cine.frames[0] > 500).astype(np.uint8))
+    results = Results(motion, cine, Labels.of_map((cine.frames[0] > 500).astype(np.uint8)))
+    script._save_scene(path, results)
     assert path.stat().st_size > 1000
-    assert not slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(path))
     names = {node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSequenceNode")}
     assert {"block", "block motion", "block propagated labels"} <= names
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0].GetName().startswith("of the study")
     with pytest.raises(OutputError, match="could not be written"):
-        headless.saveScene(tmp_path / "missing" / "scene.mrb", cine, motion)
-    assert not slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+        script._save_scene(tmp_path / "missing" / "scene.mrb", results)
 
 
 def test_real_cine_through_the_scene(data_folder, tmp_path):
     """A real cine file is read, given a motion, saved, and read back."""
     from moving_block import smooth_motion
-    from TemporalRegistrationLib.scene import cineFromSequence
+    from node_fields import fieldFromTransformNode
+    from TemporalRegistrationLib.nodes.sequences import cineFromSequence
 
     path = sorted((data_folder / "cine" / "2d+t").rglob("*.seq.nrrd"))[0]
     sequence = slicer.util.loadSequence(str(path))
@@ -202,5 +209,5 @@ def test_real_cine_through_the_scene(data_folder, tmp_path):
     assert slicer.util.saveNode(nodes.toFrame, str(tmp_path / "motion.seq.nrrd"))
     again = slicer.util.loadSequence(str(tmp_path / "motion.seq.nrrd"))
     for frame in (0, 7, 19):
-        found = transforms.fieldFromTransformNode(again.GetNthDataNode(frame), cine.grid)
+        found = fieldFromTransformNode(again.GetNthDataNode(frame), cine.grid)
         np.testing.assert_allclose(found, motion.inverse[frame], atol=1e-4)

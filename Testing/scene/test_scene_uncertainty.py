@@ -13,8 +13,12 @@ import pytest
 from DeepRegLogic import Motion, uncertainty
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
-from TemporalRegistrationLib import export, quality, results, views  # noqa: E402
-from TemporalRegistrationLib.scene import addCine, addMotion, motionNodesOf  # noqa: E402
+from TemporalRegistrationLib.kinds import KINDS  # noqa: E402
+from TemporalRegistrationLib.kinds.cine_nodes import addMotion, motionNodesOf  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine  # noqa: E402
+from TemporalRegistrationLib.nodes.tables import columnOf  # noqa: E402
+from TemporalRegistrationLib.nodes.transaction import findResults  # noqa: E402
+from TemporalRegistrationLib.show import doubts, views  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 
@@ -97,7 +101,7 @@ def test_percentiles_are_those_of_the_label(scene, slice2d):
     found = [table.GetColumn(column).GetTuple1(3) for column in (2, 3, 4)]
     np.testing.assert_allclose(found, [inside.mean(), *np.percentile(inside, (5, 95))], rtol=1e-5)
     # the mean of the frame is that of what was drawn, not of the whole image
-    assert quality.columnOf(nodes.table, "uncertainty mean")[3] == pytest.approx(inside.mean(), rel=1e-5)
+    assert columnOf(nodes.table, "uncertainty mean")[3] == pytest.approx(inside.mean(), rel=1e-5)
 
 
 def test_ellipses_hold_95_percent_of_where_a_point_may_be(added):
@@ -134,23 +138,23 @@ def test_ellipses_play_with_the_points_and_are_switched_with_them(added):
     mode = shown.SliceDisplayProjection if motion.grid.ndim == 2 else shown.SliceDisplayIntersection
     assert shown.GetSliceDisplayMode() == mode
     assert shown.GetVisibility2D()
-    views.show(nodes, views.Shown(points=False))
+    KINDS[nodes.kind].show(nodes, views.Shown(points=False), None)
     assert not shown.GetVisibility()
-    views.show(nodes, views.Shown(points=True))
+    KINDS[nodes.kind].show(nodes, views.Shown(points=True), None)
     assert shown.GetVisibility()
 
 
 def test_only_what_is_doubtful_can_be_shown(added):
     _, _, _, nodes = added
     shown = nodes.proxy(nodes.uncertainty).GetDisplayNode()
-    views.show(nodes, views.Shown(colors="uncertainty", doubtful=1.5))
+    KINDS[nodes.kind].show(nodes, views.Shown(colors="uncertainty", above=1.5), None)
     assert shown.GetApplyThreshold()
     assert shown.GetLowerThreshold() == 1.5
     assert shown.GetUpperThreshold() > 1000
     assert shown.GetWindowLevelMax() == pytest.approx(2.0)  # colors keep their meaning
     nodes.browser.SetSelectedItemNumber(3)
     assert shown.GetApplyThreshold()
-    views.show(nodes, views.Shown(colors="entropy"))
+    KINDS[nodes.kind].show(nodes, views.Shown(colors="entropy"), None)
     assert not shown.GetApplyThreshold()
     legends = slicer.modules.colors.logic()
     assert legends.GetColorLegendDisplayNode(nodes.proxy(nodes.entropy)).GetVisibility()
@@ -161,14 +165,15 @@ def test_the_sentence_tells_uncertain_and_unknown_frames(added):
     *_, nodes = added
     table = nodes.table
     for frame in range(4):  # as if nothing else were doubtful
-        for column in ("error before", "error after", "folded", "round trip max"):
+        for column in ("error before", "error after", "folded", "inverse consistency high"):
             table.GetTable().GetColumnByName(column).SetTuple1(frame, 0)
-    assert quality.doubts(table) == {2: ["the motion is uncertain", "it is unlike the training data"],
+    assert doubts.doubts(table) == {2: ["the motion is uncertain", "it differs from the training images"],
                                      3: ["the motion is uncertain"]}  # fmt: skip
-    assert quality.sentence(table, 3.5) == (
-        "2 of 4 frames good. Doubtful: frame 2 (it is unlike the training data); frame 3 (the motion is uncertain)."
+    assert doubts.sentence(table, 3.5) == (
+        "2 of 4 frames good. "
+        "Doubtful: frame 2 (it differs from the training images); frame 3 (the motion is uncertain)."
     )
-    assert quality.sentence(table, 9.0).startswith("3 of 4 frames good.")
+    assert doubts.sentence(table, 9.0).startswith("3 of 4 frames good.")
 
 
 def test_a_motion_that_is_sure_has_none_of_it(scene, slice2d):
@@ -178,7 +183,7 @@ def test_a_motion_that_is_sure_has_none_of_it(scene, slice2d):
     nodes = addMotion(motion, cine, addCine(cine), np.ones(cine.grid.shape, np.uint8), [points])
     for role in ("uncertainty", "entropy", "ellipses", "labelUncertainty", "labelUncertaintyChart"):
         assert getattr(nodes, role) is None
-    assert not any("ncertain" in reason for reasons in quality.doubts(nodes.table).values() for reason in reasons)
+    assert not any("ncertain" in reason for reasons in doubts.doubts(nodes.table).values() for reason in reasons)
 
 
 def test_a_second_run_replaces_it(drawn):
@@ -192,7 +197,7 @@ def test_a_second_run_replaces_it(drawn):
     third = addMotion(dataclasses.replace(motion, covariance=None), cine, sequence)
     assert not slicer.mrmlScene.IsNodePresent(second.entropy)
     assert third.entropy is third.ellipses is None
-    assert {"entropy", "ellipses", "labelUncertainty"}.isdisjoint(results.findResults(sequence))
+    assert {"entropy", "ellipses", "labelUncertainty"}.isdisjoint(findResults(sequence))
 
 
 READER = """
@@ -201,7 +206,7 @@ import numpy as np
 from TemporalRegistrationLib import headless
 headless.boot()
 import slicer, slicer.util
-from TemporalRegistrationLib.scene import motionNodesOf
+from TemporalRegistrationLib.kinds.cine_nodes import motionNodesOf
 slicer.util.loadScene(sys.argv[1])
 (sequence,) = [n for n in slicer.util.getNodesByClass("vtkMRMLSequenceNode") if n.GetName() == "block"]
 nodes = motionNodesOf(sequence)
@@ -228,7 +233,7 @@ def test_it_is_alive_after_saving(added, tmp_path, repository, monkeypatch):
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     monkeypatch.setenv("PYTHONPATH", f"{repository}:{repository / 'TemporalRegistration'}")
     command = [sys.executable, "-c", READER, str(tmp_path / "scene.mrb")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     read = json.loads(done.stdout.splitlines()[-1])
     np.testing.assert_allclose(read["values"], expected, rtol=1e-4)
@@ -240,7 +245,7 @@ def test_it_is_alive_after_saving(added, tmp_path, repository, monkeypatch):
 
 def test_it_is_exported(added, tmp_path):
     _, _, sequence, _ = added
-    folder = export.exportMotion(motionNodesOf(sequence), tmp_path, doubtful=3.5)
+    folder = KINDS["cine"].export(motionNodesOf(sequence), tmp_path, doubtful=3.5)
     written = {path.name for path in folder.iterdir()}
     assert written >= {"uncertainty.seq.nrrd", "entropy.seq.nrrd", "ellipses.seq.mrb", "uncertainty.csv"}
     report = json.loads((folder / "report.json").read_text("utf-8"))
