@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .errors import InputError
 from .grid import Grid
+
+if TYPE_CHECKING:
+
+    class Times(Protocol):
+        """Frame times: given as numbers, or as None for frame numbers, and read as an array."""
+
+        def __get__(self, value: object, kind: type | None = None) -> np.ndarray: ...
+
+        def __set__(self, value: object, times: np.ndarray | Sequence[float] | None) -> None: ...
 
 
 def intensity_range(frames: np.ndarray) -> tuple[float, float]:
@@ -30,7 +39,7 @@ def scaled_frames(frames: np.ndarray) -> np.ndarray:
     return np.clip((frames.astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
 
 
-def _times(times: np.ndarray | None, count: int, name: str) -> np.ndarray:
+def _times(times: np.ndarray | Sequence[float] | None, count: int, name: str) -> np.ndarray:
     values = np.arange(count, dtype=float) if times is None else np.asarray(times, dtype=float).ravel()
     if len(values) != count:
         raise InputError(f"'{name}' has {count} frames but {len(values)} frame times.")
@@ -62,7 +71,7 @@ class Cine:
 
     frames: np.ndarray
     grid: Grid
-    times: np.ndarray = None  # type: ignore[assignment]  # None is taken for frame numbers
+    times: Times = None  # type: ignore[assignment]  # the default that is given, not the array that is read
     time_unit: str = "s"
     name: str = "cine"
     suffix: str = ""
@@ -96,9 +105,9 @@ class Cine:
         return len(self.frames)
 
 
-def _figure(unit: str, title: str, **more: Any) -> Any:
-    """A field of ``FrameQuality``: its unit ("" for a fraction) and what tables and curves call it."""
-    return field(metadata={"unit": unit, "title": title}, **more)
+def _figure(unit: str, title: str, fraction_of: str = "", **more: Any) -> Any:
+    """A field of ``FrameQuality``: its unit, or what it is a fraction of, and what tables and curves call it."""
+    return field(metadata={"unit": unit, "title": title, "fraction_of": fraction_of}, **more)
 
 
 @dataclass(frozen=True)
@@ -119,9 +128,9 @@ class FrameQuality:
     inconsistent_at : the voxel (i, j, k) of the reference where it is largest among those.
     """
 
-    error_before: float = _figure("", "difference to the reference before (fraction of the intensity range)")
-    error_after: float = _figure("", "difference to the reference after (fraction of the intensity range)")
-    folded: float = _figure("", "fraction of voxels that fold")
+    error_before: float = _figure("", "difference to the reference before", "intensity range")
+    error_after: float = _figure("", "difference to the reference after", "intensity range")
+    folded: float = _figure("", "voxels that fold", "voxels")
     inverse_consistency_mean: float = _figure("voxels", "inverse-consistency error, mean")
     inverse_consistency_max: float = _figure("voxels", "inverse-consistency error, largest")
     motion_mean: float = _figure("mm", "displacement, mean")
@@ -161,7 +170,7 @@ class Motion:
     reference: int
     displacement: np.ndarray
     inverse: np.ndarray
-    times: np.ndarray = None  # type: ignore[assignment]  # None is taken for frame numbers
+    times: Times = None  # type: ignore[assignment]  # the default that is given, not the array that is read
     time_unit: str = "s"
     name: str = "cine"
     cyclic: bool = False

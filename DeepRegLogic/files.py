@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,10 +23,10 @@ from pathlib import Path
 
 from .errors import OutputError, RegistrationError
 
-try:
+if sys.platform == "win32":  # where an open file cannot be removed
+    fcntl = None
+else:
     import fcntl
-except ImportError:  # Windows, where an open file cannot be removed
-    fcntl = None  # type: ignore[assignment]
 
 MARKER = ".temporal-registration.json"
 _HELD = ".in-use"
@@ -66,8 +67,9 @@ def writing(place: str | Path) -> Iterator[None]:
         raise
     except (OSError, RuntimeError) as error:
         file = getattr(error, "filename", None)
-        inside = isinstance(file, str) and any(Path(file).is_relative_to(hidden) for hidden, _ in _places.get())
-        raise OutputError(_sentence(Path(file) if inside else Path(place), error)) from error
+        if isinstance(file, str) and any(Path(file).is_relative_to(hidden) for hidden, _ in _places.get()):
+            place = file
+        raise OutputError(_sentence(Path(place), error)) from error
 
 
 def _make_folder(folder: Path) -> list[Path]:

@@ -220,8 +220,8 @@ def folding(displacement: torch.Tensor) -> torch.Tensor:
                     column = column.narrow(other + 2, corner[other], spatial[other] - 1)
             columns.append(column)
         bad = _determinant(columns) <= 0
-        place = tuple(slice(c, c + n - 1) for c, n in zip(corner, spatial, strict=True))
-        folds[(slice(None), *place)] |= bad
+        place = (slice(None), *(slice(c, c + n - 1) for c, n in zip(corner, spatial, strict=True)))
+        folds[place] |= bad
     return folds
 
 

@@ -6,15 +6,28 @@ its points and vectors in millimetres keep three components. RAS appears only wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from .errors import InputError
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_COUNTS = "A grid needs 3 sizes, 3 spacings, 3 origin coordinates and 9 direction cosines."
+
+Number = TypeVar("Number", int, float)
+
+
+def three(values: Iterable[Number]) -> tuple[Number, Number, Number]:
+    """The three sizes, spacings or coordinates of a grid; InputError for fewer or more."""
+    found = tuple(values)
+    if len(found) != 3:
+        raise InputError(_COUNTS)
+    i, j, k = found
+    return i, j, k
 
 
 def flip_lps_ras(points: np.ndarray) -> np.ndarray:
@@ -67,7 +80,7 @@ class Grid:
         for name in ("spacing", "origin", "direction"):
             object.__setattr__(self, name, tuple(float(x) for x in np.asarray(getattr(self, name)).ravel()))
         if (len(self.size), len(self.spacing), len(self.origin), len(self.direction)) != (3, 3, 3, 9):
-            raise InputError("A grid needs 3 sizes, 3 spacings, 3 origin coordinates and 9 direction cosines.")
+            raise InputError(_COUNTS)
         if min(self.size) < 1:
             raise InputError(f"An image of {self.size} voxels is empty.")
         if not np.all(np.isfinite(self.spacing)) or min(self.spacing) <= 0:
@@ -83,7 +96,7 @@ class Grid:
         """A grid at the origin for an array of ``shape`` (H, W) or (D, H, W); ``spacing`` in the same order, mm."""
         size = tuple(reversed(tuple(shape)))
         step = (1.0,) * len(size) if spacing is None else tuple(reversed(tuple(spacing)))
-        return cls(size + (1,) * (3 - len(size)), step + (1.0,) * (3 - len(step)))
+        return cls(three(size + (1,) * (3 - len(size))), three(step + (1.0,) * (3 - len(step))))
 
     @classmethod
     def from_matrix(cls, size: Sequence[int], matrix: np.ndarray) -> Grid:
@@ -92,7 +105,8 @@ class Grid:
         spacing = np.linalg.norm(matrix[:3, :3], axis=0)
         if not np.all(np.isfinite(spacing)) or np.any(spacing <= 0):
             raise InputError("The image's geometry has an axis of zero length; correct it in the file's header.")
-        return cls(tuple(size), tuple(spacing), tuple(matrix[:3, 3]), tuple((matrix[:3, :3] / spacing).ravel()))
+        axes = tuple((matrix[:3, :3] / spacing).ravel())
+        return cls(three(size), three(spacing), three(matrix[:3, 3]), axes)
 
     @classmethod
     def from_ras_matrix(cls, size: Sequence[int], matrix: np.ndarray) -> Grid:

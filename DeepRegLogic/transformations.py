@@ -282,8 +282,8 @@ class Displacement(Transformation):
         return self.covariance is not None
 
     def __getitem__(self, frames: Index) -> Displacement:
-        parts = (None if part is None else part[frames] for part in (self.vectors, self.back, self.covariance))
-        return Displacement(*parts)
+        back = None if self.back is None else self.back[frames]
+        return Displacement(self.vectors[frames], back, None if self.covariance is None else self.covariance[frames])
 
     @classmethod
     def joined(cls, parts: Sequence[Displacement]) -> Displacement:

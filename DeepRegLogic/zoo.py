@@ -62,7 +62,7 @@ class Card:
     licence: str = "Apache-2.0"
     sha256: str = ""
     order: int = 100
-    calibration: Mapping[str, object] = field(default_factory=dict)
+    calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,7 @@ def read_card(folder: str | Path) -> Card:
         raise ModelError(f"The model card '{path}' is not a JSON object; install the model again.")
     if "task" in values:  # of cards before there were capabilities
         values["capabilities"] = ["generate" if values.pop("task") == "generate" else "register"]
+    kinds: dict[str, type | tuple[type, ...]]
     kinds = dict.fromkeys(("arguments", "training", "results", "calibration"), dict)
     kinds |= {"ndim": int, "order": int, "spacing": (int, float), "capabilities": list}
     known = {f.name for f in fields(Card)}

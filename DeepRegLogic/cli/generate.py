@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InputError
 from .console import Console
@@ -25,7 +25,7 @@ SaveSamples: TypeAlias = "Callable[[Path, Cine, Sequence[GeneratedCine], np.ndar
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    path = {"type": Path, "metavar": "PATH"}
+    path: dict[str, Any] = {"type": Path, "metavar": "PATH"}
     parser.add_argument(
         "--input", required=True, **path, help="an image of one slice, or a cine of which --frame is taken"
     )
@@ -144,6 +144,7 @@ def _rows(samples: Sequence[GeneratedCine]) -> list[dict[str, object]]:
             sizes = sizes_of(jacobian(sample.motion), Labels.of_map(sample.labels[0]), grid)
         for t, field in enumerate(sample.motion.displacement):
             length = np.linalg.norm(flow.to_mm(field, grid), axis=0)
-            row = {"sample": number, "frame": t, "motion_mean_mm": float(length.mean())}
-            rows.append(row | {f"label_{label}_mm2": float(values[t]) for label, values in sizes.items()})
+            row: dict[str, object] = {"sample": number, "frame": t, "motion_mean_mm": float(length.mean())}
+            row |= {f"label_{label}_mm2": float(values[t]) for label, values in sizes.items()}
+            rows.append(row)
     return rows

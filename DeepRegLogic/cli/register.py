@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..io.formats import stem_of
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``register`` to ``parser``."""
     parser.description, parser.epilog = HELP, EPILOG
     add = parser.add_argument
-    path = {"type": Path, "metavar": "PATH"}
+    path: dict[str, Any] = {"type": Path, "metavar": "PATH"}
     add("--input", nargs="+", **path, help=_INPUT)
     add("--studies", action="store_true", help="--input is a folder in which every entry is one study")
     add("--fixed", **path, help="pair mode: the fixed image")

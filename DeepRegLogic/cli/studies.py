@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Study:
     moving: Path | None = None
     series: str | None = None
     labels: Path | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def register_study(
@@ -49,7 +49,7 @@ def register_study(
     save_scene: SaveScene | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Read, register, measure and write one study.
 
     Parameters
@@ -122,11 +122,12 @@ def _read(study: Study) -> tuple[Cine, ...]:
     return io.read_image(study.source), io.read_image(study.moving)
 
 
-def _register(images: tuple[Cine, ...], options: Mapping[str, object]) -> Results:
+def _register(images: tuple[Cine, ...], options: Mapping[str, Any]) -> Results:
     """The results of a cine, or of a pair, which is a cine of two frames, the fixed image first."""
     from ..registration.register import follow, follow_pair
 
-    return follow(images[0], **options) if len(images) == 1 else follow_pair(*images, **options)
+    cine, *moving = images
+    return follow_pair(cine, moving[0], **options) if moving else follow(cine, **options)
 
 
 def _source(study: Study) -> object:
@@ -175,8 +176,8 @@ def register_studies(
         rows.append(row)
         if row["status"] == "cancelled":
             break
-    with whole_file(Path(folder) / "studies.csv") as part:
-        tables.write_csv(part, rows)
+    with whole_file(Path(folder) / "studies.csv") as file:
+        tables.write_csv(file, rows)
     return rows
 
 

@@ -58,7 +58,9 @@ def seconds_in(unit: str) -> float | None:
     return _SECONDS.get(unit.strip().lower())
 
 
-def usable_times(values: Sequence[float] | None, unit: str, count: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def usable_times(
+    values: Sequence[float] | np.ndarray | None, unit: str, count: int
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Frame times in seconds, or None (frames are numbered) with the note that says why."""
     if values is None:
         return None, ()

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError, MemoryBudgetError
-from ..grid import Grid
+from ..grid import Grid, three
 from .formats import PICTURES, luminance, stem_of, suffix_of, usable_times
 from .integrity import check_complete
 
@@ -148,9 +148,9 @@ def _grid(
     full[: len(keep), : len(keep)], where[: len(keep)] = matrix, start
     step = [1.0 if suffix_of(path) in PICTURES else spacing[axis] for axis in keep]
     return Grid(
-        tuple(size[axis] for axis in keep) + (1,) * (3 - len(keep)),
-        tuple(step) + (1.0,) * (3 - len(keep)),
-        (0.0, 0.0, 0.0) if suffix_of(path) in PICTURES else tuple(where),
+        three(tuple(size[axis] for axis in keep) + (1,) * (3 - len(keep))),
+        three(tuple(step) + (1.0,) * (3 - len(keep))),
+        (0.0, 0.0, 0.0) if suffix_of(path) in PICTURES else three(where),
         tuple(full.ravel()),
     )
 
@@ -183,8 +183,8 @@ def frame_times(header: Header) -> tuple[np.ndarray | None, tuple[str, ...]]:
             unit = meta.get(f"axis {number} index unit") or meta.get("NRRD_units[pixel]", "")
             return usable_times(_numbers(values.split()), unit, header.frames)
         if "MultiVolume.FrameLabels" in meta:
-            values = _numbers(meta["MultiVolume.FrameLabels"].split(","))
-            return usable_times(values, meta.get("MultiVolume.FrameIdentifyingDICOMTagUnits", ""), header.frames)
+            labels = _numbers(meta["MultiVolume.FrameLabels"].split(","))
+            return usable_times(labels, meta.get("MultiVolume.FrameIdentifyingDICOMTagUnits", ""), header.frames)
         return None, ()
     if "xyzt_units" in meta:
         # ITK has already turned NIfTI's milliseconds and microseconds into seconds
@@ -272,7 +272,8 @@ def read_list(paths: Sequence[Path], name: str, memory_gb: float | None = None) 
                 "or direction differs; resample the frames onto one geometry."
             )
     check_budget(name, sum(header.pixel_bytes for header in headers), memory_gb)
-    frames, notes = [], []
+    frames: list[np.ndarray] = []
+    notes: list[str] = []
     for header in headers:
         pixels, extra = read_pixels(header)
         frames.append(pixels[0])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def check_complete(path: Path) -> None:
         raise InputError(f"'{path}' is cut short or damaged; copy it again.")
 
 
-def _nifti_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype | None, int, int]:
+def _nifti_header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], np.dtype | None, int, int]:
     """Size, type (None where it is not floating point), bits a pixel and start of the pixels; NIfTI-1 or NIfTI-2."""
     head = file.read(348)
     order = "<" if struct.unpack("<i", head[:4])[0] in (348, 540) else ">"

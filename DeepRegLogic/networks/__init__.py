@@ -10,7 +10,6 @@ import pkgutil
 from importlib import import_module
 
 from .base import GENERATE, NETWORKS, REGISTER, UNCERTAINTY, CineNetwork, GenerativeNetwork, MotionNetwork, build
-
 from .dragnet import DragNet
 from .dragnet_flow import DragNetFlow
 from .tlrn import TLRN

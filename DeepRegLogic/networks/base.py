@@ -18,7 +18,7 @@ from torch import nn
 from ..registry import Registry
 from ..transformations import StationaryVelocity, Transformation
 
-CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 SLOPE = 0.2
 """Of every leaky rectifier."""
 
@@ -142,7 +142,7 @@ class CineNetwork(MotionNetwork):
     def initialise(self) -> None:
         """First weights: variance-preserving convolutions (He et al. 2015), a last layer near zero."""
         for module in self.modules():
-            if isinstance(module, tuple(CONVOLUTION.values())):
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.kaiming_normal_(module.weight, a=SLOPE)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

@@ -53,6 +53,11 @@ class DragNet(GenerativeNetwork):
     cells_per_axis = 16
     capabilities = frozenset({REGISTER, GENERATE, UNCERTAINTY})
     training_task = "evidence"
+    # a form of the network has its own layers for these
+    image_features: nn.Module
+    posterior_latent: nn.Module
+    latent_features: nn.Module
+    prior_latent: nn.Module
 
     def __init__(self, ndim: int = 2, mode: str = "consecutive", recurrent: bool = True) -> None:
         super().__init__()
@@ -122,8 +127,8 @@ class DragNet(GenerativeNetwork):
         ------
         ValueError : shapes that do not fit.
         """
-        size = tuple(reference.shape[2:])
-        if reference.shape[1:2] != (1,) or frames.shape != (len(reference), *frames.shape[1:2], 1, *size):
+        spatial = tuple(reference.shape[2:])
+        if reference.shape[1:2] != (1,) or frames.shape != (len(reference), *frames.shape[1:2], 1, *spatial):
             raise ValueError(
                 f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit: "
                 "[N, 1, H, W] and [N, T, 1, H, W] are needed."
@@ -132,14 +137,14 @@ class DragNet(GenerativeNetwork):
         features = [part.unflatten(0, (len(reference), -1)) for part in self.encode(images)]
         images = images.unflatten(0, (len(reference), -1))
         count = frames.shape[1]
-        if self.mode == "reference":
-            moving, order = [0] * count, range(1, count + 1)
-        else:
-            moving, order = list(range(count + 1)), [*range(1, count + 1), 0]
+        moving, order = [0] * count, [*range(1, count + 1)]
+        if self.mode == "consecutive":
+            moving, order = [*range(count + 1)], [*range(1, count + 1), 0]
         steps = self._recurrence(images, features[-1], moving, order, phase, draw, generator)
         latents = torch.stack([step[2] for step in steps], dim=1).flatten(0, 1)
         moved = [part[:, moving].flatten(0, 1) for part in features]
-        motion = self.decode(latents, moved, size)
+        rows, columns = spatial
+        motion = self.decode(latents, moved, (rows, columns))
         shape = (len(reference), len(steps))
         return Posterior(
             motion=MotionGaussian(*(field.unflatten(0, shape) for field in vars(motion).values())),
@@ -171,7 +176,7 @@ class DragNet(GenerativeNetwork):
         For the frames 1 to ``n_frames - 1`` the motion ``[N, ...]``, and the displacement ``[N, 2, H, W]`` that
         resamples the first frame onto that one.
         """
-        size, count = tuple(images.shape[3:]), images.shape[1]
+        count, _, rows, columns = images.shape[1:]
         fitted = self.fit(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         features = [part.unflatten(0, images.shape[:2]) for part in self.encode(fitted.flatten(0, 1))]
 
@@ -180,13 +185,13 @@ class DragNet(GenerativeNetwork):
             return self.evidence(fitted[:, t], fitted[:, source], features[-1][:, t])
 
         moving = [part[:, 0] for part in features]
-        back = images.new_zeros(len(images), 2, *size)
+        back = images.new_zeros(len(images), 2, rows, columns)
         state = self.initial_state(moving[-1], evidence(0), _phases(phase, 1))
         like = self.infer(state, evidence(0)).mean
         for t in range(1, n_frames):
             z = self.infer(state, evidence(t)).mean if t < count else draw(self.prior(state, like, moving[-1]))
             latents = self.latent_features(z, self.cells(moving[-1]))
-            motion = self.decode(latents, moving, size)
+            motion = self.decode(latents, moving, (rows, columns))
             back = self.pull_back(motion.mean, back)
             yield motion, back
             if t + 1 < n_frames:

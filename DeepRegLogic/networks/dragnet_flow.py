@@ -134,16 +134,19 @@ class DragNetFlow(DragNet):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight, a=SLOPE)
-                nn.init.zeros_(module.bias)
-        for last in (self.coarse, self.head.mean, self.head.log_variance, self.head.factor):
-            nn.init.normal_(last.weight, std=1e-3)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for motion in (self.coarse, self.head.mean, self.head.log_variance, self.head.factor):
+            nn.init.normal_(motion.weight, std=1e-3)
         for module in self.modules():
             if isinstance(module, SpatialLatent):
-                for last in (module.local, module.shared):
-                    last.weight.data.mul_(0.3)
-                    nn.init.constant_(last.bias[len(last.bias) // 2 :], -8.0)
-        for last in (self.beat_noise, self.likely_beat[-1]):
-            nn.init.normal_(last.weight, std=0.03)
+                for weight, bias in ((layer.weight, layer.bias) for layer in (module.local, module.shared)):
+                    weight.data.mul_(0.3)
+                    assert bias is not None
+                    nn.init.constant_(bias[len(bias) // 2 :], -8.0)
+        for noise in (self.beat_noise, self.likely_beat[-1]):
+            assert isinstance(noise, nn.Linear)
+            nn.init.normal_(noise.weight, std=0.03)
 
     def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
         motion = self.posterior(reference, frames).motion

@@ -41,6 +41,7 @@ class VoxelMorph(CineNetwork):
             final_conv_channels=tuple(final),
         )
         body, last = unet.net
+        assert isinstance(last, nn.Sequential)
         self.backbone = nn.Sequential(body, *list(last)[:-1])
         self.initialise()
 
@@ -63,6 +64,7 @@ class ProbabilisticVoxelMorph(VoxelMorph):
         super().__init__(ndim, **channels)
         self.head = CONVOLUTION[ndim](self.head.in_channels, 2 * ndim, 3, padding=1)
         self.initialise()
+        assert self.head.bias is not None
         nn.init.constant_(self.head.bias[ndim:], -4.0)
 
     def distribution(self, reference: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -195,9 +195,9 @@ def is_cyclic(cine: Cine) -> bool:
 
 def _frame_distances(cine: Cine) -> np.ndarray:
     """Root mean square difference between all frames ``[T, T]``, of images thinned to about 64 pixels an axis."""
-    thin = tuple(slice(None, None, max(1, n // 64)) for n in cine.grid.shape)
-    pixels = cine.frames[(slice(None), *thin)].astype(np.float32)
-    pixels = flow.smooth(torch.from_numpy(pixels)[:, None], 1.0).reshape(len(cine), -1)
+    thin = (slice(None), *(slice(None, None, max(1, n // 64)) for n in cine.grid.shape))
+    frames = torch.from_numpy(cine.frames[thin].astype(np.float32))
+    pixels = flow.smooth(frames[:, None], 1.0).reshape(len(cine), -1)
     return torch.cdist(pixels, pixels).numpy() / np.sqrt(pixels.shape[1])
 
 
@@ -256,7 +256,8 @@ def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: fl
 
 def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
     """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine."""
-    frames = cine.frames[(slice(None), *box)]
+    place = (slice(None), *box)
+    frames = cine.frames[place]
     low, high = intensity_range(frames)
     if high <= low:
         raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")

@@ -6,6 +6,7 @@ Light to import: the panel names the entries where torch may be missing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..errors import InputError
 from ..registry import Registry
@@ -72,7 +73,7 @@ PRESETS.add("thorough", Preset("Thorough", Refinement(levels=((8, 60), (4, 100),
 DEFAULT_QUALITY = "standard"
 
 
-def refinement_of(refine: Refinement | str | bool, **changes: object) -> Refinement | None:
+def refinement_of(refine: Refinement | str | bool, **changes: Any) -> Refinement | None:
     """The refinement that an argument ``refine`` stands for: one of its own, a name of ``PRESETS``, True or False.
 
     ``changes`` are fields to take in place of those of a preset, those that are not None.
@@ -85,4 +86,4 @@ def refinement_of(refine: Refinement | str | bool, **changes: object) -> Refinem
         refine = DEFAULT_QUALITY if refine else "fast"
     chosen = PRESETS.choose(refine).refinement if isinstance(refine, str) else refine
     changes = {name: value for name, value in changes.items() if value is not None}
-    return chosen if chosen is None or not changes else replace(chosen, **changes)  # type: ignore[arg-type]
+    return chosen if chosen is None or not changes else replace(chosen, **changes)

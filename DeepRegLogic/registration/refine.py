@@ -13,7 +13,7 @@ steps, not thousands.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -104,7 +104,7 @@ def refine(
             [step * (n - 1) / max(m - 1, 1) for step, n, m in zip(spacing, spatial, shape, strict=True)],
             settings,
             times,
-        ).minimise(found.resized(shape), iterations, lambda share, part=part, text=text: part(share, text))
+        ).minimise(found.resized(shape), iterations, part, text)
         done += work[level]
     return found.resized(spatial)
 
@@ -133,7 +133,7 @@ class _Level:
     settings: Refinement
     times: FrameTimes
 
-    def minimise(self, start: Transformation, iterations: int, report: Callable[[float], None]) -> Transformation:
+    def minimise(self, start: Transformation, iterations: int, report: Reporter, text: str) -> Transformation:
         settings = self.settings
         first = start.refinement_start()
         change = torch.zeros_like(first, requires_grad=True)
@@ -145,7 +145,7 @@ class _Level:
 
         energies: list[float] = []
         for iteration in range(iterations):
-            report(iteration / iterations)
+            report(iteration / iterations, text)
             velocities = velocity()
             leaf = velocities.detach().requires_grad_()
             energy = self._backward(start, leaf)

@@ -7,9 +7,8 @@ is a function of few arguments; ``follow`` puts them in a row.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import torch
@@ -26,6 +25,9 @@ from .predict import predict, still
 from .prepare import Plan, Region, pair_cine, plan
 from .presets import Refinement, refinement_of
 from .refine import refine as refine_motion
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 CINE_MODEL, PAIR_MODEL = zoo.DEFAULTS["cine"], zoo.DEFAULTS["pair"]
 _FIELD_VOXELS = 500_000
@@ -107,7 +109,8 @@ def follow(
         )
     prepared = plan(cine, reference, roi, cyclic, device, settings is not None, memory_gb)
     loaded = zoo.load_model(model, str(prepared.images.device)) if model is not None else None
-    found = predicted = still(prepared)
+    found: Transformation = still(prepared)
+    predicted = found
     if loaded is not None:
         predicted = predict(prepared, loaded, reporter.part(0.05, 0.3 if settings else 0.8))
         found = predicted.without_covariance()
@@ -124,8 +127,7 @@ def follow(
     displacement, inverse = integrate(prepared, found, reporter.part(0.85, 0.94))
     calibration, covariance = Calibration(), None
     if loaded is not None and predicted.is_uncertain:
-        stage: Mapping = loaded.card.calibration.get("refined" if settings else "predicted", {})
-        calibration = Calibration(**stage)
+        calibration = Calibration(**loaded.card.calibration.get("refined" if settings else "predicted", {}))
         covariance = covariances(prepared, predicted, displacement if settings else None, calibration)
     reporter(0.95, "Measuring the quality of every frame")
     motion = Motion(
@@ -152,8 +154,22 @@ def follow(
     return results.noting(seconds=round(time.perf_counter() - started, 3))
 
 
+class PairOptions(TypedDict, total=False):
+    """The arguments that a pair shares with ``register_cine``."""
+
+    refine: Refinement | str | bool
+    device: str
+    memory_gb: float | None
+    progress: ProgressCallback | None
+    cancel: CancelToken | None
+
+
 def register_pair(
-    fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, roi: Region | None = None, **options: Any
+    fixed: Cine,
+    moving: Cine,
+    model: str | None = PAIR_MODEL,
+    roi: Region | None = None,
+    **options: Unpack[PairOptions],
 ) -> Motion:
     """Register a moving image to a fixed one: a motion of two frames, [fixed, moving], with the fixed as reference.
 
@@ -164,7 +180,11 @@ def register_pair(
 
 
 def follow_pair(
-    fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, roi: Region | None = None, **options: Any
+    fixed: Cine,
+    moving: Cine,
+    model: str | None = PAIR_MODEL,
+    roi: Region | None = None,
+    **options: Unpack[PairOptions],
 ) -> Results:
     """``register_pair`` for those who go on with the results, whose cine is [fixed, moving]."""
     return follow(pair_cine(fixed, moving), model, 0, roi, cyclic=False, **options)
@@ -184,8 +204,9 @@ def integrate(
         reporter(done / len(frames), f"Integrating frame {frames[done]}")
         part = frames[done : done + chunk]
         both = unfolded(transformation[done : done + chunk])
+        place = (part, slice(None), *plan.box)
         for field, values in zip((displacement, inverse), both, strict=True):
-            field[(part, slice(None), *plan.box)] = values.cpu().numpy()
+            field[place] = values.cpu().numpy()
     return displacement, inverse
 
 
@@ -207,10 +228,12 @@ def covariances(
         before, covariance = predicted[number : number + 1].with_covariance()
         change = None
         if refined is not None:
-            after = torch.from_numpy(refined[(frame, slice(None), *plan.box)]).to(before)[None]
+            place: tuple[int | slice, ...] = (frame, slice(None), *plan.box)
+            after = torch.from_numpy(refined[place]).to(before)[None]
             change = uncertainty.of_change(before, after, grid)
         calibrated = calibration(uncertainty.to_mm2(covariance, grid), change, structure)
-        out[(frame, slice(None), slice(None), *plan.box)] = calibrated[0].cpu().numpy()
+        whole: tuple[int | slice, ...] = (frame, slice(None), slice(None), *plan.box)
+        out[whole] = calibrated[0].cpu().numpy()
     return out
 
 

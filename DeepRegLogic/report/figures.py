@@ -89,10 +89,10 @@ def _arrows(ax: Axes, view: SliceView, field: np.ndarray, shortest: float, count
     down, across = field[0][some], field[1][some]
     drawn = np.hypot(down, across) > shortest
     x, y = np.meshgrid(columns[some[1]], rows[some[0]])
-    style = {"color": "white", "width": 0.011, "headwidth": 3.5, "headlength": 3.5, "headaxislength": 3.2}
     ax.quiver(
-        x[drawn], y[drawn], across[drawn], down[drawn], angles="xy", scale_units="xy", scale=0.5, minlength=0, **style
-    )
+        x[drawn], y[drawn], across[drawn], down[drawn], angles="xy", scale_units="xy", scale=0.5, minlength=0,
+        color="white", width=0.011, headwidth=3.5, headlength=3.5, headaxislength=3.2,
+    )  # fmt: skip
 
 
 def checkerboard(results: Results, compensated: bool) -> Figure:
@@ -166,7 +166,8 @@ def _curve(ax: Axes, results: Results, name: str) -> None:
         color = label_colour(number)
         ax.plot(x, middle, color=color, label=results.curve_title(entry, key))
         if edges:
-            ax.fill_between(x, *edges, color=color, alpha=0.2, linewidth=0)
+            low, high = edges
+            ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
     title, unit = entry.title_of(grid), entry.unit_of(grid).replace("mm2", "mm²")
     ax.set_title(title[:1].upper() + title[1:])
     ax.set_ylabel(unit)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from ..results.maps import PALETTES
 from .view import SliceView
@@ -37,7 +39,7 @@ def grey_window(frames: np.ndarray) -> tuple[float, float]:
     return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
 
 
-def show_plane(ax: Axes, view: SliceView, plane: np.ndarray, **options: object) -> object:
+def show_plane(ax: Axes, view: SliceView, plane: np.ndarray, **options: Any) -> AxesImage:
     """Draw a plane with its true shape and no ticks; grey unless ``cmap`` is given."""
     options.setdefault("cmap", "gray")
     shown = ax.imshow(plane, extent=view.extent, interpolation="bilinear", **options)

@@ -11,6 +11,7 @@ from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def environment() -> dict[str, str]:
 
 def report_content(
     results: Results, source: object, settings: Mapping[str, object], seconds: Mapping[str, float]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What ``report.json`` says; ``seconds`` is the time each part of the work took."""
     cine, motion = results.cine, results.motion
     return {

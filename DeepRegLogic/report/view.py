@@ -37,14 +37,14 @@ class SliceView:
         transpose = bool(abs(across[2]) > max(abs(down[2]), 0.5))
         if transpose:
             across, down = down, across
-        spacing, shape = grid.array_spacing[-2:], grid.shape[-2:]
+        (row_mm, column_mm), (rows, columns) = grid.array_spacing[-2:], grid.shape[-2:]
         return cls(
             index=grid.shape[0] // 2 if grid.ndim == 3 else None,
             transpose=transpose,
             flip_rows=_leading(down) < 0,
             flip_columns=_leading(across) < 0,
-            spacing=spacing[::-1] if transpose else spacing,
-            shape=shape[::-1] if transpose else shape,
+            spacing=(column_mm, row_mm) if transpose else (row_mm, column_mm),
+            shape=(columns, rows) if transpose else (rows, columns),
         )
 
     @property
@@ -76,7 +76,8 @@ class SliceView:
 
     def positions(self) -> tuple[np.ndarray, np.ndarray]:
         """Distance in mm of every row and of every column of pixel centres from the picture's top left corner."""
-        return tuple((np.arange(n) + 0.5) * s for n, s in zip(self.shape, self.spacing, strict=True))
+        rows, columns = ((np.arange(n) + 0.5) * s for n, s in zip(self.shape, self.spacing, strict=True))
+        return rows, columns
 
 
 def _leading(axis: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from ..registry import Registry
 if TYPE_CHECKING:
     from .results import Results
 
-Series = Mapping[int | str, np.ndarray]
-"""Value of a label, or a name -> ``[T]``, or ``[T, 3]``: a mean with the lower and upper edge of a band."""
+Series = Mapping[Any, np.ndarray]
+"""Value of a label (int) or a name (str) -> ``[T]``, or ``[T, 3]``: a mean with the lower and upper edge of a band."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Curve:
     title : of the chart, a text or a function of the grid.
     unit : of the values, a text or a function of the grid.
     compute : from results to ``Series``; empty or None where there is nothing to show.
+    menu : what a list of charts calls it, its name where it is "".
     axis : what the values are, for the axis of a chart; the title where it is "".
     columns : pattern of the column names in ``frames.csv``, with ``{name}``, ``{key}`` and ``{unit}``.
     figure : whether the picture of curves in a report has it.
@@ -43,6 +44,7 @@ class Curve:
     title: str | Callable[[Grid], str]
     unit: str | Callable[[Grid], str]
     compute: Callable[[Results], Series | None]
+    menu: str = ""
     axis: str = ""
     columns: str = "{name}_{key}_{unit}"
     figure: bool = True
@@ -68,7 +70,7 @@ def _label_uncertainty(results: Results) -> Series | None:
     """Mean, 5th and 95th percentile of the uncertainty over every label; zeros for empty ones."""
     if results.labels is None or results.motion.covariance is None:
         return None
-    found: dict[int | str, np.ndarray] = {v: np.zeros((len(results.motion), 3)) for v in results.labels.values}
+    found: dict[int, np.ndarray] = {v: np.zeros((len(results.motion), 3)) for v in results.labels.values}
     for value, mask in results.labels.drawn().items():
         inside = results.map("uncertainty")[:, mask]
         found[value] = np.stack([inside.mean(axis=1), *np.percentile(inside, (5, 95), axis=1)], axis=1)
@@ -81,6 +83,7 @@ CURVES.add(
         title=lambda grid: "2D area" if grid.ndim == 2 else "volume",
         unit=lambda grid: "mm2" if grid.ndim == 2 else "ml",
         compute=lambda results: results.sizes,
+        menu="Size of labels",
         columns="label_{key}_{unit}",
     ),
 )
@@ -90,6 +93,7 @@ CURVES.add(
         title="uncertainty",
         unit="mm",
         compute=_label_uncertainty,
+        menu="Uncertainty of labels",
         axis="standard deviation",
         columns="label_{key}_deviation_{unit}",
         figure=False,

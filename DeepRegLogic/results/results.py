@@ -98,7 +98,7 @@ class Results:
         return self._maps[name]
 
     @cached_property
-    def curves(self) -> dict[str, Mapping[int | str, np.ndarray]]:
+    def curves(self) -> dict[str, Series]:
         """The curves that there are of these results, by name: see ``curves.Series``."""
         found = {name: entry.compute(self) for name, entry in CURVES.items()}
         return {name: series for name, series in found.items() if series}
@@ -212,7 +212,7 @@ class Results:
             for statistic in entry.statistics:
                 values = self.map(name)
                 flat = values[:, self.region] if statistic == "mean" else values.reshape(len(values), -1)
-                reduce: Callable = getattr(np, statistic)
+                reduce: Callable[..., float] = getattr(np, statistic)
                 more = {"dtype": float} if statistic == "mean" else {}
                 found[name, statistic] = np.array([float(reduce(frame, **more)) for frame in flat])
         return found

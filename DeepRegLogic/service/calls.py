@@ -8,8 +8,11 @@ from typing import Any
 
 from ..progress import CancelToken, ProgressCallback, Reporter
 
+Packed = dict[str, Any]
+"""What JSON has of a call: values, and the names of the files that hold its arrays."""
 
-def register_cine(folder: Path, arguments: dict[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict:
+
+def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
     from ..registration.register import follow
     from .exchange import pack_motion, pack_results, unpack_cine, unpack_drawn
 
@@ -35,7 +38,7 @@ def compute(results: Any, reporter: Reporter) -> None:
     reporter(1.0, "Done")
 
 
-def register_pair(folder: Path, arguments: dict[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict:
+def register_pair(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
     from ..registration.register import register_pair
     from .exchange import pack_motion, unpack_cine
 
@@ -44,7 +47,7 @@ def register_pair(folder: Path, arguments: dict[str, Any], progress: ProgressCal
     return {"motion": pack_motion(_results(folder), motion)}
 
 
-def generate_cine(folder: Path, arguments: dict[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict:
+def generate_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
     import numpy as np
 
     from ..registration.generate import generate_cine
@@ -68,14 +71,14 @@ def generate_cine(folder: Path, arguments: dict[str, Any], progress: ProgressCal
     return {"samples": packed}
 
 
-CALLS: Mapping[str, Callable[..., dict]] = {
+CALLS: Mapping[str, Callable[..., Packed]] = {
     "register_cine": register_cine,
     "register_pair": register_pair,
     "generate_cine": generate_cine,
 }
 
 
-def _options(arguments: dict[str, Any]) -> dict[str, Any]:
+def _options(arguments: Packed) -> Packed:
     """The arguments with a refinement given by its fields made one."""
     from ..registration.presets import Refinement
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def cine_header(grid: Grid, times: Sequence[float] | None, name: str) -> dict[st
     return {"grid": asdict(grid), "times": times, "name": name}
 
 
-def unpack_cine(folder: Path, values: Mapping) -> Cine:
+def unpack_cine(folder: Path, values: Mapping[str, Any]) -> Cine:
     times = None if values["times"] is None else np.array(values["times"])
     frames = unpack_array(folder, values["frames"])
     return Cine(frames, Grid(**values["grid"]), times, name=values["name"])
@@ -84,7 +85,7 @@ def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:
     }
 
 
-def unpack_motion(folder: Path, values: Mapping) -> Motion:
+def unpack_motion(folder: Path, values: Mapping[str, Any]) -> Motion:
     return Motion(
         **{
             **values,
@@ -110,7 +111,7 @@ def pack_drawn(folder: Path, labels: Labels | None, points: np.ndarray | None) -
     }
 
 
-def unpack_drawn(folder: Path, values: Mapping) -> tuple[Labels | None, np.ndarray | None]:
+def unpack_drawn(folder: Path, values: Mapping[str, Any]) -> tuple[Labels | None, np.ndarray | None]:
     names = values.get("label_names")
     masks = _unpack_optional(folder, values.get("masks"))
     labels = Labels.of_masks(masks, None if names is None else tuple(names))
@@ -137,7 +138,7 @@ def pack_results(folder: Path, results: Results) -> dict[str, object]:
     }
 
 
-def unpack_results(folder: Path, values: Mapping, results: Results) -> Results:
+def unpack_results(folder: Path, values: Mapping[str, Any], results: Results) -> Results:
     """Put what another process computed into the results of the same motion, which then compute nothing."""
     computed = {
         "curves": {

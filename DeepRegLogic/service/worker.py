@@ -53,7 +53,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import Cancelled, InputError, RegistrationError
 from ..progress import CancelToken
-from .calls import CALLS
+from .calls import CALLS, Packed
 
 PACKAGES = ("numpy", "torch", "SimpleITK", "safetensors")
 PACKAGES_OF_SOME_MODELS = ("monai",)  # takes seconds to load
@@ -80,7 +80,7 @@ class _Inbox:
     """The requests that came in, and the token that stops the one being served."""
 
     def __init__(self) -> None:
-        self.requests: queue.Queue[dict] = queue.Queue()
+        self.requests: queue.Queue[Packed] = queue.Queue()
         self._tokens: dict[int, CancelToken] = {}
 
     def token(self, number: int) -> CancelToken:
@@ -98,7 +98,7 @@ class _Inbox:
             self.requests.put(message)
 
 
-def _serve(request: dict, token: CancelToken, send: _Channel) -> None:
+def _serve(request: Packed, token: CancelToken, send: _Channel) -> None:
     """Answer one request; whatever goes wrong with it becomes a sentence."""
     number = request["id"]
 
@@ -175,7 +175,7 @@ def _load_packages(send: _Channel) -> bool:
 def _give_way() -> None:
     """A lower priority, so that the application that waits stays usable on the same cores."""
     with suppress(Exception):
-        if os.name == "nt":
+        if sys.platform == "win32":
             import ctypes
 
             kernel = ctypes.windll.kernel32
@@ -185,7 +185,7 @@ def _give_way() -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name == "nt":
+    if sys.platform == "win32":
         import ctypes
 
         kernel = ctypes.windll.kernel32
@@ -206,7 +206,7 @@ def _is_alive(pid: int) -> bool:
 def _end(scratch: Path) -> None:
     """Leave at once, whatever the main thread is doing, and take its children along."""
     shutil.rmtree(scratch, ignore_errors=True)
-    if os.name != "nt" and os.getpgid(0) == os.getpid():
+    if sys.platform != "win32" and os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
@@ -236,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, help="end when this process does")
     parser.add_argument("--idle", type=float, default=600.0, help="end after so many seconds without a request")
     options = parser.parse_args(arguments)
-    if os.name != "nt":
+    if sys.platform != "win32":
         with suppress(OSError):  # it leads a group already
             os.setpgid(0, 0)
     send, inbox = _Channel(), _Inbox()

@@ -44,7 +44,8 @@ def cardiac_curve(phase: np.ndarray, systole: float, delay: float = 0.0, diastas
         (1.0, 0.0),
     ]
     samples = 512
-    curve = np.interp(np.arange(samples) / samples, *zip(*knots, strict=True))
+    at, height = np.transpose(knots)
+    curve = np.interp(np.arange(samples) / samples, at, height)
     frequency = np.fft.rfftfreq(samples, 1 / samples)
     curve = np.fft.irfft(np.fft.rfft(curve) * np.exp(-0.5 * (2 * np.pi * frequency * 0.022) ** 2), samples)
     curve = np.append(curve, curve[0])

@@ -19,7 +19,7 @@ from .heart_motion import Curve, HeartMotion, Points, Pose, cardiac_curve
 from .seeds import random_generator
 from .short_axis import ShortAxis
 
-_VIEWS = {"short-axis": ShortAxis, "four-chamber": FourChamber}
+_VIEWS: dict[str, type[ShortAxis] | type[FourChamber]] = {"short-axis": ShortAxis, "four-chamber": FourChamber}
 _FINER = 2
 
 
@@ -190,15 +190,16 @@ def _difference(moved: Points, grid: Points, spacing: float) -> torch.Tensor:
 
 
 def _draw_pose(rng: np.random.Generator, curve: Curve, fov: float, subject: ShortAxis | FourChamber) -> Pose:
-    waves = []
-    for _ in range(2):
+    def wave() -> tuple[torch.Tensor, float, float]:
         amplitude = rng.uniform(0.5, 3.5) + rng.uniform(-0.6, 0.6) * curve(rng.uniform(-0.1, 0.1), 0.3)
-        waves.append((amplitude, rng.uniform(80, 170), rng.uniform(0, 2 * np.pi)))
+        return amplitude, rng.uniform(80, 170), rng.uniform(0, 2 * np.pi)
+
+    waves = (wave(), wave())
     angle = subject.turn + rng.uniform(-0.6, 0.6)
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = subject.centre
     shift = min(0.06 * fov, 14) * rng.uniform(-1, 1, size=2) - (cos * x - sin * y, sin * x + cos * y)
-    return Pose(angle, (float(shift[0]), float(shift[1])), tuple(waves))
+    return Pose(angle, (float(shift[0]), float(shift[1])), waves)
 
 
 def _render(canvas: Canvas, inverse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -166,8 +166,8 @@ class ShortAxis:
         )
         canvas.fill(epicardium, muscle, change=0.02)
         canvas.fill(blood_edge, blood, change=-0.04 + 0.05 * noise["medium"][2])
-        for angle, place, thin, thick in self.papillary:
-            centre = (place * self.cavity * float(np.cos(angle)), place * self.cavity * float(np.sin(angle)))
+        for angle, share, thin, thick in self.papillary:
+            centre = (share * self.cavity * float(np.cos(angle)), share * self.cavity * float(np.sin(angle)))
             bump = canvas.ellipse(centre, (thick, thin), angle) + 1.1 * noise["medium"][2] + 0.5 * noise["fine"][1]
             canvas.fill(torch.maximum(bump, endocardium), muscle, change=0.02)
 

@@ -54,12 +54,12 @@ class Thorax:
         bright = (noise["fine"][0] - 2.0 + 0.5 * noise["broad"][0]).clamp(min=0) * self.vessels
         canvas.image += bright + 0.008 * noise["medium"][0]
         if self.diaphragm is not None:
-            self._abdomen(canvas)
+            self._abdomen(canvas, self.diaphragm)
         self._wall(canvas, tissues.fat)
 
-    def _abdomen(self, canvas: Canvas) -> None:
+    def _abdomen(self, canvas: Canvas, diaphragm: float) -> None:
         noise, tissues = canvas.noise, canvas.tissues
-        dome = self.diaphragm + self.slope * canvas.body_x + 0.0014 * (canvas.body_x + 20) ** 2
+        dome = diaphragm + self.slope * canvas.body_x + 0.0014 * (canvas.body_x + 20) ** 2
         edge = dome - canvas.body_y + 2.0 * noise["broad"][1] + 0.5 * noise["coarse"][0]
         liver = canvas.texture(tissues.liver, 0.05, "fine", 1)
         liver = liver + 0.2 * (noise["medium"][1] - 1.6).clamp(min=0)

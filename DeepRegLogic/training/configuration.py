@@ -150,7 +150,7 @@ class Configuration:
             if value not in allowed:
                 raise InputError(f"'{key}' is one of {', '.join(allowed)}, not {value!r}.")
         low, high = self.data.frames
-        at_least_one = {
+        at_least_one: dict[str, int] = {
             "data.validation": self.data.validation,
             "data.size": min(self.data.size),
             "data.frames": min(low, high - low + 1),
@@ -159,8 +159,8 @@ class Configuration:
             "optimiser.batch": self.optimiser.batch,
             "optimiser.validate_every": self.optimiser.validate_every,
         }
-        for key, value in at_least_one.items():
-            if value < 1:
+        for key, number in at_least_one.items():
+            if number < 1:
                 raise InputError(f"'{key}' is too small; 1 or more is needed, and ranges go from small to large.")
         if not (self.data.spacing > 0 and self.optimiser.rate > 0):
             raise InputError("'data.spacing' and 'optimiser.rate' must be positive.")
@@ -210,8 +210,8 @@ def _parse(kind: type, values: object, prefix: str) -> typing.Any:
     return kind(**{key: _convert(hints[key], value, prefix + key) for key, value in values.items()})
 
 
-def _convert(hint: typing.Any, value: object, key: str) -> object:
-    if is_dataclass(hint):
+def _convert(hint: typing.Any, value: typing.Any, key: str) -> object:
+    if isinstance(hint, type) and is_dataclass(hint):
         return _parse(hint, value, key + ".")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and isinstance(value, list):

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning
 import torch
 import torch.nn.functional as F
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from .. import flow
 from . import subjects
@@ -126,7 +126,7 @@ def frame_order(count: int, moving: int, reference: int = 0, place: float = 0.0)
     return [reference, *((reference + step) % count for step in steps)]
 
 
-class TrainingBatches(IterableDataset):
+class TrainingBatches(IterableDataset[Batch]):
     """Endless minibatches; batch number n of a seed is always the same, whatever network is trained."""
 
     def __init__(self, pool: list[Tensors], configuration: Configuration, device: torch.device, seed: int, first: int):
@@ -159,6 +159,21 @@ class TrainingBatches(IterableDataset):
         return augment_intensity(batch, self.configuration.augment, generator)
 
 
+class ValidationBatches(Dataset[Batch]):
+    """The held-out cines, each a batch of its own: at most ``moving`` frames, and the middle of the images."""
+
+    def __init__(self, pool: list[Tensors], moving: int, size: tuple[int, int]) -> None:
+        self.pool, self.moving, self.size = pool, moving, size
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def __getitem__(self, number: int) -> Batch:
+        subject = self.pool[number]
+        count = len(subject["frames"])
+        return collate([take(subject, frame_order(count, min(self.moving, count - 1)), self.size)])
+
+
 class CineData(lightning.LightningDataModule):
     """Subjects made once by rank 0 (``prepare_data``), held on the training device by every rank.
 
@@ -174,21 +189,19 @@ class CineData(lightning.LightningDataModule):
         subjects.prepare(self.configuration.data, self.cache)
 
     def setup(self, stage: str) -> None:
+        assert self.trainer is not None  # which calls this
         self.device = self.trainer.strategy.root_device
         self.training, self.validation = (
             [{key: torch.from_numpy(value).to(self.device) for key, value in subject.items()} for subject in part]
             for part in subjects.load(self.configuration.data, self.cache)
         )
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Batch]:
+        assert self.trainer is not None  # which calls this
         seed = self.configuration.seed + 7919 * self.trainer.global_rank
         batches = TrainingBatches(self.training, self.configuration, self.device, seed, self.trainer.global_step)
         return DataLoader(batches, batch_size=None)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Batch]:
         data = self.configuration.data
-        items = []
-        for subject in self.validation:
-            count = len(subject["frames"])
-            items.append((subject, frame_order(count, min(data.frames[1], count - 1))))
-        return DataLoader(items, batch_size=None, collate_fn=lambda item: collate([take(*item, data.size)]))
+        return DataLoader(ValidationBatches(self.validation, data.frames[1], data.size), batch_size=None)

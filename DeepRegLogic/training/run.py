@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Literal, cast
 
 import lightning
 import torch
@@ -102,7 +103,7 @@ def train(
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
-        precision=settings.precision,
+        precision=cast("Literal['32-true', 'bf16-mixed']", settings.precision),  # the configuration checked it
         max_steps=settings.steps,
         val_check_interval=settings.validate_every,
         check_val_every_n_epoch=None,
@@ -152,7 +153,8 @@ def _export(
     steps = trainer.global_step
     path = Path(best.best_model_path)
     # the file is elsewhere when a run was moved before it was resumed
-    if path.is_file() and float(best.best_model_score) < measured["validation/score"]:
+    score = best.best_model_score
+    if path.is_file() and score is not None and float(score) < measured["validation/score"]:
         (measured,) = measure(ckpt_path=path, weights_only=True)
         steps = int(path.stem.removeprefix("best-step="))
     configuration = task.configuration
@@ -188,7 +190,7 @@ def _export(
     return zoo.save_model(folder, task.network, card) if trainer.is_global_zero else card
 
 
-def _devices(device: str) -> tuple[str, object]:
+def _devices(device: str) -> tuple[str, int | list[int]]:
     kind, _, number = device.partition(":")
     count = torch.cuda.device_count()
     if kind == "auto" and not number:

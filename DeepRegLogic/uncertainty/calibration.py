@@ -49,9 +49,11 @@ class Calibration:
         self, covariance: torch.Tensor, change: torch.Tensor | None = None, structure: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2; the arguments have the same shape."""
-        parts = [None if part is None else part.movedim((1, 2), (-2, -1)) for part in (covariance, change, structure)]
-        weights = [parts[0].new_tensor(w) for w in (self.scale, self.floor, self.change, self.structure)]
-        return _combined(weights, *parts).movedim((-2, -1), (1, 2))
+        axes = (1, 2), (-2, -1)
+        matrices = covariance.movedim(*axes)
+        change, structure = (None if part is None else part.movedim(*axes) for part in (change, structure))
+        weights = [matrices.new_tensor(w) for w in (self.scale, self.floor, self.change, self.structure)]
+        return _combined(weights, matrices, change, structure).movedim(*axes[::-1])
 
     def inflation(self, error_after: float) -> float:
         """By how much the covariance of a frame grows that differs so much from the reference after registration."""

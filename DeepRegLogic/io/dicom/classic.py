@@ -39,6 +39,8 @@ def _image(path: Path) -> _Image:
             numbers(header, "ImageOrientationPatient", 6),
         )
         placed = position is not None and orientation is not None
+        if position is None or orientation is None:
+            position, orientation = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
         spacing, notes = pixel_spacing(header)
         return _Image(
             path,
@@ -48,8 +50,8 @@ def _image(path: Path) -> _Image:
                 size=(int(header.Columns), int(header.Rows)),
                 spacing=spacing,
                 depth=number(header, "SpacingBetweenSlices") or number(header, "SliceThickness") or 0.0,
-                position=position if placed else (0.0, 0.0, 0.0),
-                orientation=orientation if placed else (1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+                position=position,
+                orientation=orientation,
                 delay=number(header, "TriggerTime"),
                 index=number(header, "TemporalPositionIdentifier"),
                 clock=seconds(header.get("AcquisitionTime")),

@@ -18,9 +18,9 @@ def pixel_spacing(dataset: Dataset) -> tuple[tuple[float, float], tuple[str, ...
     """Spacing in mm along i and j (between columns, between rows), and notes on what is doubtful about it."""
     columns, rows = int(dataset.Columns), int(dataset.Rows)
     regions = dataset.get("SequenceOfUltrasoundRegions") or []
-    scaled = [region for region in regions if _region_scale(region) is not None]
+    scaled = [(region, scale) for region in regions if (scale := _region_scale(region)) is not None]
     if scaled:
-        x, y = _region_scale(max(scaled, key=_region_area))
+        x, y = max(scaled, key=lambda pair: _region_area(pair[0]))[1]
         right = max(number(r, "RegionLocationMaxX1") or 0 for r in regions) + 1
         bottom = max(number(r, "RegionLocationMaxY1") or 0 for r in regions) + 1
         if right <= columns and bottom <= rows:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InputError
-from ...grid import Grid
+from ...grid import Grid, three
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def arrange(slices: Sequence[Slice], name: str) -> Arrangement:
     grid = Grid(
         (*first.size, len(groups)),
         (*first.spacing, gap or first.depth or 1.0),
-        slices[groups[0][0]].position,
+        three(slices[groups[0][0]].position),
         tuple(np.stack([across, down, normal], axis=1).ravel()),
     )
     order = np.array(phases).T

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TypeVar
-
-import lightning
+from typing import TYPE_CHECKING, TypeVar
 
 from ...registry import Registry
 
-TASKS: Registry[type[lightning.LightningModule]] = Registry("training task")
+if TYPE_CHECKING:
+    from .registration import RegistrationTask
 
-_Class = TypeVar("_Class", bound=type[lightning.LightningModule])
+TASKS: Registry[type[RegistrationTask]] = Registry("training task")
+
+_Class = TypeVar("_Class", bound="type[RegistrationTask]")
 
 
 def task(name: str) -> Callable[[_Class], _Class]:

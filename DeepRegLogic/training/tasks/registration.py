@@ -6,6 +6,7 @@ import math
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from ... import flow
 from ...consistency import CONSISTENCIES
@@ -52,14 +53,17 @@ class RegistrationTask(lightning.LightningModule):
         reference = batch["reference"][:, None].expand_as(batch["frames"]).flatten(0, 1)
         known = loss.end_point and "displacement" in batch
         forward = inverse = None
+        sides = []
         if loss.direction != "propagate" or loss.consistent or known:
             forward = found.displacement(loss.squarings)
+            if loss.direction != "propagate":
+                sides.append((frames, forward, reference))
         if loss.direction != "compensate" or loss.consistent:
             inverse = found.inverse(loss.squarings)
-        sides = {"compensate": (frames, forward, reference), "propagate": (reference, inverse, frames)}
-        chosen = sides.values() if loss.direction == "both" else [sides[loss.direction]]
-        moved = torch.cat([flow.warp(moving, field) for moving, field, _ in chosen])
-        fixed = torch.cat([image for _, _, image in chosen])
+            if loss.direction != "compensate":
+                sides.append((reference, inverse, frames))
+        moved = torch.cat([flow.warp(moving, field) for moving, field, _ in sides])
+        fixed = torch.cat([image for _, _, image in sides])
         terms = {
             "similarity": SIMILARITIES[loss.similarity].measure(moved, fixed),
             "smooth": loss.smooth * REGULARISERS[loss.regulariser](found.field),
@@ -70,8 +74,11 @@ class RegistrationTask(lightning.LightningModule):
             cyclic = self.configuration.data.random_reference > 0
             terms["time"] = loss.time * temporal_bending(cycle, cyclic=cyclic)
         if loss.consistent:
+            assert forward is not None  # both were computed for this
+            assert inverse is not None
             terms["consistent"] = loss.consistent * CONSISTENCIES[loss.consistency](forward, inverse)
         if known:
+            assert forward is not None
             terms["end_point"] = loss.end_point * end_point_error(forward.view_as(batch["displacement"]), batch)
         return terms
 
@@ -97,7 +104,7 @@ class RegistrationTask(lightning.LightningModule):
         values["score"] = score
         self.log_dict({f"validation/{key}": value for key, value in values.items()}, batch_size=1, sync_dist=True)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.configuration.optimiser
         optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.rate)
         if settings.schedule == "constant":

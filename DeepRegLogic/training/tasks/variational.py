@@ -149,7 +149,8 @@ class VelocityTask(VariationalTask):
         images = flow.turn(torch.cat([batch["reference"][:, None], batch["frames"]], dim=1), int(torch.randint(8, ())))
         with torch.no_grad():
             latent = self.network.posterior(images[:, 0], images[:, 1:], batch["phase"]).latent.mean
-        return self.network.beat(latent, batch["phase"], images.shape[3:])
+        rows, columns = images.shape[3:]
+        return self.network.beat(latent, batch["phase"], (rows, columns))
 
     def _likelihood(self, posterior: Posterior, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted mean of the negative log likelihood of the truth, and the fraction within the 90 % ellipses."""
