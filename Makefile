@@ -1,7 +1,8 @@
 # make demo   registers the bundled example; the results are in out/demo
 # make screenshots   pictures of the module's panel and views, in out/screenshots
-# make test   style, format and all tests
-# Both make the virtual environment .venv first. Other values: make PYTHON=python3.12 TORCH="torch==2.13.0+cpu" ...
+# make test   style, format, types and all tests
+# make coverage   all tests, and which lines they reach; fails below the floor in pyproject.toml
+# All make the virtual environment .venv first. Other values: make PYTHON=python3.12 TORCH="torch==2.13.0+cpu" ...
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format screenshots clean
+.PHONY: demo test lint format coverage screenshots clean
 
 demo: $(READY)
 	$(BIN)/python Resources/Scripts/demo.py --output out/demo
@@ -17,9 +18,13 @@ demo: $(READY)
 test: lint
 	$(BIN)/python -m pytest
 
+coverage: $(READY)
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -29,7 +34,7 @@ screenshots: $(READY)
 	$(BIN)/python Testing/host/screenshots.py out/screenshots
 
 clean:
-	rm -rf $(VENV) build out .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build out .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage *.egg-info
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
