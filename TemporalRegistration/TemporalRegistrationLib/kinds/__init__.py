@@ -20,5 +20,5 @@ def models() -> dict[str, tuple[str, str]]:
     """Title and summary of all models that a tab can use, by name, best first."""
     found: dict[str, tuple[str, str]] = {}
     for kind in KINDS.values():
-        found |= {name: words for name, words in kind.models().items() if name not in found}
-    return found
+        found |= kind.models()
+    return dict(sorted(found.items(), key=lambda item: not item[0]))  # no model comes last

@@ -55,7 +55,7 @@ class MotionNodes:
         table : one row a frame: its number, its index value, its quality;
         every name of ``curves.CURVES``: tables (``sizes``, ``labelUncertainty``), with "Chart" after it their plots;
         qualityChart, motionChart : plots of the table;
-        changeColors ... : color tables, by the names of ``maps.PALETTES``.
+        jacobianColors ... : color tables of the maps.
     """
 
     kind: ClassVar[str] = "cine"
@@ -66,9 +66,12 @@ class MotionNodes:
     def __getattr__(self, role: str) -> slicer.vtkMRMLNode | None:
         if role.startswith("_") or role == "found":
             raise AttributeError(role)
+        if role in CURVES and role not in MAPS:
+            role = f"{role}Table"
         if role in self.found:
             return self.found[role]
-        if role in MAPS or role.removesuffix("Chart") in CURVES or role in ("labels", "ellipses"):
+        curve = role.removesuffix("Chart").removesuffix("Table")
+        if role in MAPS or curve in CURVES or role in ("labels", "ellipses"):
             return None
         raise AttributeError(f"The results of a cine have no '{role}'.")
 
@@ -91,7 +94,7 @@ class MotionNodes:
     @property
     def tables(self) -> dict[str, slicer.vtkMRMLTableNode]:
         """The tables of curves, by the curve's name."""
-        return {name: self.found[name] for name in CURVES if name in self.found}
+        return {name: self.found[f"{name}Table"] for name in CURVES if f"{name}Table" in self.found}
 
     def proxy(self, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLNode:
         """The node that shows the current frame of one of the sequences."""
@@ -162,12 +165,12 @@ def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, draw
     name, grid = sequenceNode.GetName(), results.motion.grid
     quality = qualityTable(results, sequenceNode)
     tables = {curve: curveTable(curve, results, sequenceNode) for curve in results.curves}
-    palettes = dict.fromkeys(["change", *(entry.palette for entry in results.maps.values() if entry.kind == OVERLAY)])
     colors = {
-        f"{palette}Colors": display.paletteColors(
-            palette, _("{name} {palette} colors").format(name=name, palette=palette)
+        f"{role}Colors": display.paletteColors(
+            entry.palette, _("{name} {map} colors").format(name=name, map=nounOf(entry))
         )
-        for palette in palettes
+        for role, entry in results.maps.items()
+        if entry.kind != IMAGE
     }
     old = transaction.findResults(sequenceNode)
     with transaction.batch(), _silently(sequenceNode):
@@ -179,8 +182,9 @@ def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, draw
             plots = charts.addCharts(name, quality, tables, grid)
             listed = [quality, *tables.values(), *plots.values()]
             _arrange(browser.GetProxyNode(sequenceNode), proxies, listed, colors, results)
+        roles = {f"{curve}Table": node for curve, node in tables.items()}
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
-        transaction.handOver(sequenceNode, old, {**built, **shown, "table": quality, **tables, **colors, **plots})
+        transaction.handOver(sequenceNode, old, {**built, **shown, "table": quality, **roles, **colors, **plots})
     yield from transaction.removeSteps(old)
     return motionNodesOf(sequenceNode)
 
@@ -291,9 +295,9 @@ def _arrange(
         if entry.kind == IMAGE:
             display.showLike(proxies[name], cineProxy)
         elif entry.kind == DIFFERENCE:
-            display.showDifference(proxies[name], cineProxy, colors["changeColors"])
+            display.showDifference(proxies[name], cineProxy, colors[f"{name}Colors"])
         else:
-            display.showMap(proxies[name], entry, colors[f"{entry.palette}Colors"], grid.ndim)
+            display.showMap(proxies[name], entry, colors[f"{name}Colors"], grid.ndim)
     if "ellipses" in proxies:
         ellipses.prepareDisplay(proxies["ellipses"], grid.ndim)
     if "labels" in proxies:
