@@ -1,15 +1,16 @@
 """Cine and Motion hold together or are refused; what a motion does to images, labels and points."""
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from test_flow import smooth_field
-from test_grid import rotation
+from made_fields import smooth_field
+from made_geometry import rotation
+from processes import run
 
-from DeepRegLogic import Cine, Grid, InputError, Motion, flow, transport
+from DeepRegLogic import Cine, Grid, InputError, Motion, flow
+from DeepRegLogic.results import resample
 
 GRID = Grid(
     (72, 64, 1), (1.5, 1.8, 8.0), (10, -20, 30), tuple((rotation(0.4, 0.2, -0.3) @ np.diag([1, 1, -1])).ravel())
@@ -26,7 +27,7 @@ def test_the_values_need_numpy_alone():
         "import sys; import DeepRegLogic; DeepRegLogic.Cine, DeepRegLogic.Grid, DeepRegLogic.InputError,"
         " DeepRegLogic.CancelToken; sys.exit('torch' in sys.modules or 'SimpleITK' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_cine_is_read_only_and_counts_frames_without_times():
@@ -75,10 +76,10 @@ def test_compensation_undoes_propagation():
     motion = moving_motion()
     image = flow.smooth(torch.rand(1, 1, *GRID.shape, generator=torch.Generator().manual_seed(0)), 3)[0, 0].numpy()
     image = image / image.max()
-    frames = transport.propagate(motion, image)
+    frames = resample.propagate(motion, image)
     assert np.abs(frames[0] - image).max() < 1e-5
     assert np.abs(frames[2] - image).max() > 0.05
-    back = transport.compensate(motion, frames)
+    back = resample.compensate(motion, frames)
     assert np.abs(back - image).max() < 0.02
 
 
@@ -86,7 +87,7 @@ def test_labels_keep_their_type_and_values():
     motion = moving_motion()
     labels = np.zeros(GRID.shape, np.uint8)
     labels[20:40, 25:50] = 7
-    carried = transport.propagate(motion, labels, nearest=True)
+    carried = resample.propagate(motion, labels, nearest=True)
     assert carried.dtype == np.uint8
     assert set(np.unique(carried)) == {0, 7}
     assert (carried[0] == labels).all()
@@ -98,19 +99,19 @@ def test_points_move_with_the_tissue_they_mark():
     index = np.array([30.0, 34.0])
     y, x = np.indices(GRID.shape)
     blob = np.exp(-((y - index[0]) ** 2 + (x - index[1]) ** 2) / 4).astype(np.float32)
-    frame = transport.propagate(motion, blob)[2]
+    frame = resample.propagate(motion, blob)[2]
     found = np.array([(frame * y).sum(), (frame * x).sum()]) / frame.sum()
-    moved = transport.move_points(motion, GRID.voxel_to_mm(index)[None], 2)
+    moved = resample.move_points(motion, GRID.voxel_to_mm(index)[None], 2)
     assert np.linalg.norm(GRID.mm_to_voxel(moved)[0] - index) > 0.5
     assert np.linalg.norm(GRID.mm_to_voxel(moved)[0] - found) < 0.15
-    assert np.allclose(transport.move_points_back(motion, moved, 2)[0], GRID.voxel_to_mm(index), atol=0.05)
+    assert np.allclose(resample.move_points_back(motion, moved, 2)[0], GRID.voxel_to_mm(index), atol=0.05)
 
 
 def test_what_is_not_on_the_grid_is_refused():
     motion = moving_motion()
     with pytest.raises(InputError, match="label map has shape"):
-        transport.propagate(motion, np.zeros((10, 10)))
+        resample.propagate(motion, np.zeros((10, 10)))
     with pytest.raises(InputError, match="not on the motion's grid"):
-        transport.compensate(motion, np.zeros((2, *GRID.shape)))
+        resample.compensate(motion, np.zeros((2, *GRID.shape)))
     with pytest.raises(InputError, match=r"\[P, 3\]"):
-        transport.move_points(motion, np.zeros((4, 2)), 1)
+        resample.move_points(motion, np.zeros((4, 2)), 1)

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from DeepRegLogic import losses
 from DeepRegLogic.networks import DragNet, DragNetFlow
-from DeepRegLogic.networks.probabilistic import Gaussian, MotionGaussian, SteadyDraw
+from DeepRegLogic.networks.layers import Gaussian, MotionGaussian, SharedNoise
+from DeepRegLogic.uncertainty import gaussian
 
 
 def images(batch=1, frames=3, size=(128, 128), seed=0):
@@ -114,7 +114,7 @@ def test_divergence_of_the_latent_agrees_with_sampling():
     generator = torch.Generator().manual_seed(5)
     mean, prior_mean = torch.tensor([0.3, -1.0]), torch.tensor([0.0, -0.5])
     log_variance, prior_log_variance = torch.tensor([-0.7, 0.2]), torch.tensor([0.1, -0.4])
-    closed = losses.kl_normal(mean, log_variance, prior_mean, prior_log_variance)
+    closed = gaussian.kl_gaussian(mean, log_variance, prior_mean, prior_log_variance)
     z = Gaussian(mean.expand(400_000, 2), log_variance.expand(400_000, 2)).sample(generator)
     q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
     p = torch.distributions.Normal(prior_mean, (0.5 * prior_log_variance).exp())
@@ -127,7 +127,7 @@ def test_divergence_of_the_motion_agrees_with_torch_and_sampling():
     mean, factor = torch.randn(1, 2, 3, 4, generator=generator), torch.randn(1, 2, 3, 4, generator=generator)
     log_variance = torch.randn(1, 1, 3, 4, generator=generator)
     motion = MotionGaussian(mean, log_variance, factor)
-    closed = losses.kl_motion(mean, log_variance, factor)
+    closed = gaussian.kl_motion(mean, log_variance, factor)
     q = torch.distributions.MultivariateNormal(
         mean.movedim(1, -1), covariance_matrix=motion.covariance().movedim((1, 2), (-2, -1))
     )
@@ -141,7 +141,7 @@ def test_divergence_of_the_motion_agrees_with_torch_and_sampling():
 def test_likelihood_is_that_of_the_normal_distribution():
     covariance = torch.tensor([[2.0, 0.6], [0.6, 0.5]])
     residual = torch.tensor([0.7, -0.4])
-    value = losses.normal_likelihood(residual.view(1, 2, 1, 1), covariance.view(1, 2, 2, 1, 1))
+    value = gaussian.gaussian_nll(residual.view(1, 2, 1, 1), covariance.view(1, 2, 2, 1, 1))
     normal = torch.distributions.MultivariateNormal(torch.zeros(2), covariance)
     constant = torch.log(torch.tensor(2 * torch.pi))
     assert float(value) == pytest.approx(float(-normal.log_prob(residual) - constant), abs=1e-5)
@@ -149,7 +149,7 @@ def test_likelihood_is_that_of_the_normal_distribution():
 
 def test_one_noise_drives_every_draw_and_its_end_may_be_known():
     known = torch.tensor([[1.0, -2.0]])
-    draw = SteadyDraw(torch.Generator().manual_seed(0), last=known)
+    draw = SharedNoise(torch.Generator().manual_seed(0), last=known)
     first = draw(Gaussian(torch.zeros(1, 5), torch.zeros(1, 5)))
     again = draw(Gaussian(torch.ones(1, 5), torch.full((1, 5), 2 * math.log(3.0))))
     torch.testing.assert_close(first[:, 3:], known)
@@ -179,6 +179,6 @@ def test_the_first_frame_says_which_beats_are_likely():
     likely = network.beat_prior(images[:, 0], phase)
     assert likely.mean.shape == likely.log_variance.shape == (2, network.shared)
     assert not torch.allclose(likely.mean[0], likely.mean[1])
-    draw = network.steady_draw(images, phase, torch.Generator().manual_seed(3))
+    draw = network.shared_noise(images, phase, torch.Generator().manual_seed(3))
     torch.testing.assert_close(draw.last, likely.sample(torch.Generator().manual_seed(3)))
-    assert DragNet().steady_draw(images, phase).last is None
+    assert DragNet().shared_noise(images, phase).last is None

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from made_models import card_of
 
 from DeepRegLogic import zoo
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.errors import InputError
-from DeepRegLogic.generate import generate_cine
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.networks import build
+from DeepRegLogic.registration.generate import generate_cine
 from DeepRegLogic.synthetic import cine_phantom
 
 
@@ -23,8 +24,7 @@ def models(tmp_path_factory):
         network = build(key)
         if name == "flow":
             network.head.mean.weight.data.mul_(300)
-        card = zoo.Card(name, name, "For tests.", key, {}, 2, 1.8)
-        zoo.save_model(folder / name, network, card)
+        zoo.save_model(folder / name, network, card_of(name, key))
     return folder
 
 

@@ -4,18 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_geometry import SLICE, VOLUME, rotation
 
 from DeepRegLogic import Grid, InputError
-from DeepRegLogic.grid import flip_lps_ras
-
-
-def rotation(x: float, y: float, z: float) -> np.ndarray:
-    (cx, cy, cz), (sx, sy, sz) = np.cos([x, y, z]), np.sin([x, y, z])
-    rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return rx @ ry @ rz
-
+from DeepRegLogic.grid import flip_lps_ras, working_shape
 
 angles = st.floats(-3.1, 3.1)
 grids = st.builds(
@@ -59,21 +51,20 @@ def test_ras_is_lps_with_two_signs_changed():
     assert np.allclose(grid.ras_matrix @ [1, 1, 1, 1], [-11, -21, 31, 1])
 
 
-def test_crop_keeps_the_place_of_every_voxel():
-    grid = Grid((30, 20, 10), (1, 2, 3), (5, 6, 7), tuple(rotation(0.3, 0.2, 0.1).ravel()))
-    part = grid.crop((2, 3, 4), (5, 6, 7))
-    assert part.shape == (5, 6, 7)
-    assert np.allclose(part.voxel_to_mm([1, 1, 1]), grid.voxel_to_mm([3, 4, 5]))
-    slice_ = Grid((30, 20, 1), (1, 2, 3), (5, 6, 7)).crop((3, 4), (6, 7))
-    assert slice_.size == (7, 6, 1)
+def test_a_working_grid_keeps_the_first_and_the_last_voxel():
+    # 20 steps of 2 mm and 30 of 1.5 mm: 40 and 45 mm from the first voxel's centre to the last one's
+    assert working_shape((21, 31), (2, 1.5), 3.0) == (14, 16)
+    assert working_shape((21, 31), (2, 1.5), 0.5) == (81, 91)
+    assert working_shape((21, 31), (2, 1.5), 1000.0, smallest=4) == (4, 4)
+    assert working_shape((7, 21, 31), (8, 2, 1.5), 3.0) == (17, 14, 16)
+    assert working_shape((7, 21, 31), (8, 2, 1.5), 3.0, by_slice=True) == (7, 14, 16)
 
 
-def test_resizing_keeps_the_first_and_the_last_voxel():
-    grid = Grid((31, 21, 1), (1.5, 2, 8), (5, 6, 7), tuple(rotation(0.3, 0.2, 0.1).ravel()))
-    small = grid.resized((11, 16))
-    assert small.size == (16, 11, 1)
-    assert np.allclose(small.voxel_to_mm([10, 15]), grid.voxel_to_mm([20, 30]))
-    assert small.spacing[2] == 8
+def test_the_grids_of_other_tests_are_oblique_and_left_handed():
+    for grid in (SLICE, VOLUME):
+        axes = np.reshape(grid.direction, (3, 3))
+        assert np.linalg.det(axes) == pytest.approx(-1)
+        assert np.abs(axes).min() > 0.05
 
 
 def test_a_grid_matches_to_a_fraction_of_a_voxel():

@@ -246,14 +246,14 @@ def test_truncated_pixels_say_so(tmp_path):
 
 def test_budget_is_checked_before_pixels(tmp_path, monkeypatch):
     folder = write_stack(tmp_path / "big")
-    monkeypatch.setattr("DeepRegLogic.io.dicom.decode", lambda *_: pytest.fail("pixels were read"))
+    monkeypatch.setattr("DeepRegLogic.io.dicom.classic.decode", lambda *_: pytest.fail("pixels were read"))
     with pytest.raises(MemoryBudgetError, match=r"'big' holds 0\.00 GB"):
         read_cine(folder, memory_gb=1e-7)
 
 
 def test_not_dicom(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"no" * 200)
-    with pytest.raises(InputError, match="no DICOM file"):
+    with pytest.raises(InputError, match="not a DICOM file"):
         read_cine(tmp_path / "a.dcm")
     with pytest.raises(InputError, match="no folder"):
         list_series(tmp_path / "missing")

@@ -8,36 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from made_fields import image_and_field
+from made_geometry import SLICE, VOLUME
 
 from DeepRegLogic import flow
 from DeepRegLogic.errors import InputError, OutputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.io import read_field, write_field
 
-
-def _oblique() -> tuple[float, ...]:
-    a, b, c = np.deg2rad((30.0, -20.0, 15.0))
-    x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-    z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    turned = x @ y @ z @ np.diag((1.0, 1.0, -1.0))
-    assert np.linalg.det(turned) == pytest.approx(-1)
-    return tuple(turned.ravel())
-
-
-SLICE = Grid((40, 36, 1), (1.5, 1.8, 8.0), (-60.0, 25.0, 11.0), _oblique())
-VOLUME = Grid((28, 32, 12), (1.5, 1.8, 4.0), (-60.0, 25.0, 11.0), _oblique())
 SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha", ".h5", ".tfm")
-
-
-def made(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """An image and a smooth displacement of a few voxels, of another form along each axis."""
-    torch.manual_seed(0)
-    noise = torch.randn(1, 1 + grid.ndim, *grid.shape)
-    image = flow.smooth(noise[:, :1], 1.2)[0, 0]
-    field = flow.smooth(noise[:, 1:], 5.0)[0]
-    field = field / field.abs().amax() * torch.tensor([1.5, 3.0, 4.0][-grid.ndim :]).view(-1, *[1] * grid.ndim)
-    return image.numpy(), field.numpy()
 
 
 def itk_image(image: np.ndarray, grid: Grid) -> sitk.Image:
@@ -51,7 +30,7 @@ def itk_image(image: np.ndarray, grid: Grid) -> sitk.Image:
 @pytest.mark.parametrize("grid", [SLICE, VOLUME], ids=["slice", "volume"])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_simpleitk_applies_the_file_to_the_same_effect(tmp_path, grid, suffix):
-    image, field = made(grid)
+    image, field = image_and_field(grid)
     path = tmp_path / f"u{suffix}"
     write_field(path, field, grid)
     if suffix in (".h5", ".tfm"):
@@ -72,7 +51,7 @@ def test_simpleitk_applies_the_file_to_the_same_effect(tmp_path, grid, suffix):
 @pytest.mark.parametrize("grid", [SLICE, VOLUME], ids=["slice", "volume"])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_round_trip(tmp_path, grid, suffix):
-    _, field = made(grid)
+    _, field = image_and_field(grid)
     write_field(tmp_path / f"u{suffix}", field, grid)
     back, where = read_field(tmp_path / f"u{suffix}")
     assert where.matches(grid)
@@ -90,7 +69,7 @@ def test_known_shift_in_millimetres(tmp_path):
 
 
 def test_slice_is_written_in_three_dimensions(tmp_path):
-    _, field = made(SLICE)
+    _, field = image_and_field(SLICE)
     for suffix in SUFFIXES[:4]:
         write_field(tmp_path / f"u{suffix}", field, SLICE)
         image = sitk.ReadImage(str(tmp_path / f"u{suffix}"))
@@ -107,13 +86,13 @@ def test_what_is_no_field(tmp_path):
     sitk.WriteTransform(sitk.Euler3DTransform(), str(tmp_path / "e.tfm"))
     with pytest.raises(InputError, match="Euler3DTransform, not a displacement field"):
         read_field(tmp_path / "e.tfm")
-    sitk.WriteImage(itk_image(made(VOLUME)[0], VOLUME), str(tmp_path / "s.nrrd"))
-    with pytest.raises(InputError, match="no displacement field in three dimensions"):
+    sitk.WriteImage(itk_image(image_and_field(VOLUME)[0], VOLUME), str(tmp_path / "s.nrrd"))
+    with pytest.raises(InputError, match="is not a 3D displacement field"):
         read_field(tmp_path / "s.nrrd")
     with pytest.raises(InputError, match="does not fit"):
         write_field(tmp_path / "u.nrrd", np.zeros((2, 3, 4)), VOLUME)
     with pytest.raises(InputError, match=r"not '\.png'"):
-        write_field(tmp_path / "u.png", made(VOLUME)[1], VOLUME)
+        write_field(tmp_path / "u.png", image_and_field(VOLUME)[1], VOLUME)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -125,7 +104,7 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(sitk, "WriteImage", full)
     monkeypatch.setattr(sitk, "WriteTransform", full)
     with pytest.raises(OutputError, match="the disk is full"):
-        write_field(tmp_path / "sub" / f"u{suffix}", made(SLICE)[1], SLICE)
+        write_field(tmp_path / "sub" / f"u{suffix}", image_and_field(SLICE)[1], SLICE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,5 +118,5 @@ def test_half_a_nifti_file_written_without_a_word_is_noticed(tmp_path, monkeypat
 
     monkeypatch.setattr(sitk, "WriteImage", half)
     with pytest.raises(OutputError, match="the disk is full"):
-        write_field(tmp_path / "u.nii.gz", made(SLICE)[1], SLICE)
+        write_field(tmp_path / "u.nii.gz", image_and_field(SLICE)[1], SLICE)
     assert list(tmp_path.iterdir()) == []

@@ -130,7 +130,7 @@ def test_classic_vendor_series_without_times(data_folder):
 
 
 def test_enhanced_file_without_functional_groups(data_folder):
-    with pytest.raises(InputError, match="10 frames but describes the place of 0"):
+    with pytest.raises(InputError, match="10 frames but gives positions for 0"):
         read_image(data_folder / "dicom-enhanced-mr" / "emri_small.dcm")
 
 

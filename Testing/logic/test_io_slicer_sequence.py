@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_io_fields import SLICE, VOLUME, made
+from made_fields import image_and_field
+from made_geometry import SLICE, VOLUME
 
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.grid import Grid, flip_lps_ras
@@ -89,7 +90,7 @@ def test_we_read_slicers(tmp_path, grid, suffix):
 @GRIDS
 @pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".h5"])
 def test_slicer_reads_our_fields_as_transforms(tmp_path, grid, suffix):
-    _, field = made(grid)
+    _, field = image_and_field(grid)
     write_field(tmp_path / f"u{suffix}", field, grid)
     node = slicer.vtkMRMLTransformNode()
     storage = slicer.vtkMRMLTransformStorageNode()

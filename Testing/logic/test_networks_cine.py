@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from DeepRegLogic.networks import TLRN, VoxelMorph, build
+from DeepRegLogic.networks import NETWORKS, TLRN, UNCERTAINTY, VoxelMorph, build
 
 
 def count(network: nn.Module) -> int:
@@ -21,6 +21,24 @@ def awake(network: nn.Module) -> nn.Module:
     """The network with a last layer that is not near zero."""
     nn.init.normal_(network.head.weight, std=0.1, generator=torch.Generator().manual_seed(3))
     return network.eval()
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+@torch.inference_mode()
+def test_every_network_keeps_the_contract(name: str) -> None:
+    torch.manual_seed(0)
+    network = build(name).eval()
+    reference, moving = cine(3, 48, 40, batch=2)
+    found = network.estimate(reference, moving)
+    assert found.shape == (6, 2, 48, 40)
+    assert found.is_uncertain == (UNCERTAINTY in network.capabilities)
+    # the frames of one cine lie side by side
+    alone = network.estimate(reference[1:], moving[1:])
+    torch.testing.assert_close(found[3:].displacement(), alone.displacement(), atol=1e-4, rtol=1e-3)
+    if found.is_uncertain:
+        displacement, covariance = found.with_covariance()
+        torch.testing.assert_close(displacement, found.displacement(), atol=0.01, rtol=0.01)
+        assert bool((torch.linalg.eigvalsh(covariance.movedim((1, 2), (-2, -1))) > 0).all())
 
 
 def test_the_published_sizes() -> None:

@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_models import card_of
 
 from DeepRegLogic import uncertainty, zoo
 from DeepRegLogic.cine import Cine, Motion
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.networks import build
-from DeepRegLogic.refine import Refinement
-from DeepRegLogic.register import register_cine
-from DeepRegLogic.report.results import Results
+from DeepRegLogic.registration.presets import Refinement
+from DeepRegLogic.registration.register import register_cine
+from DeepRegLogic.report.summary import summary
+from DeepRegLogic.results.results import Results
 from DeepRegLogic.synthetic import cine_phantom
 
 
@@ -26,8 +28,8 @@ def model(tmp_path_factory):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
     torch.nn.init.constant_(network.head.log_variance.bias, float(np.log(0.25)))
-    card = zoo.Card("sure", "Sure", "For tests.", "dragnet-flow", {}, 2, 1.8)
-    card = replace(card, calibration={"predicted": {"scale": 1.0}, "refined": {"scale": 4.0, "floor": 0.1}})
+    calibration = {"predicted": {"scale": 1.0}, "refined": {"scale": 4.0, "floor": 0.1}}
+    card = card_of("sure", "dragnet-flow", calibration=calibration)
     folder = tmp_path_factory.mktemp("models") / "sure"
     zoo.save_model(folder, network, card)
     return folder
@@ -98,14 +100,31 @@ def test_a_frame_unlike_the_others_gets_a_wide_uncertainty_and_is_named(model, c
     )
     assert ratio == pytest.approx(found.quality[2].error_after / 0.15, rel=0.01)
     assert ratio > 1.3
-    assert "Frame 2 is unlike" in Results.of(strange, found).summary()
+    assert "Frame 2 differs from the training images; its motion is less certain." in summary(Results(found, strange))
+    assert "differs from the training images" not in summary(Results(usual, cine))
+    assert "unlike" in Results(found, strange).doubts()[2]
 
 
 def test_a_model_for_generation_alone_is_refused(model, cine, tmp_path):
     loaded = zoo.load_model(model)
-    zoo.save_model(tmp_path / "model", loaded.network, replace(loaded.card, task="generate"))
+    zoo.save_model(tmp_path / "model", loaded.network, replace(loaded.card, capabilities=("generate",)))
     with pytest.raises(InputError, match="for generating"):
         register_cine(cine, tmp_path / "model", refine=False, device="cpu")
+
+
+@pytest.mark.parametrize("refine", [False, Refinement(levels=((4, 3),))], ids=["predicted", "refined"])
+@pytest.mark.parametrize("network", ["voxelmorph-probabilistic", "dragnet"])
+def test_every_network_that_is_unsure_gives_a_covariance(network, refine, cine, tmp_path):
+    torch.manual_seed(0)
+    zoo.save_model(tmp_path / "model", build(network), card_of("own", network))
+    motion = register_cine(cine, tmp_path / "model", reference=1, refine=refine, device="cpu")
+    assert not motion.displacement[1].any()
+    assert motion.covariance.shape == (4, 2, 2, 64, 64)
+    assert not motion.covariance[1].any()
+    deviations = uncertainty.deviations(motion.covariance[[0, 2, 3]])
+    assert np.isfinite(deviations).all()
+    assert deviations[:, 0].min() > 0
+    assert max(frame.folded for frame in motion.quality) == 0
 
 
 def test_a_covariance_of_another_shape_is_refused():

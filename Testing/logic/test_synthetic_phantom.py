@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from DeepRegLogic import flow, transport
+from DeepRegLogic import flow
 from DeepRegLogic.errors import InputError
+from DeepRegLogic.results import resample
 from DeepRegLogic.synthetic import cine_phantom, phantom_arrays, rereference
 from DeepRegLogic.synthetic.heart_motion import cardiac_curve, contraction_maps, slide_maps
 
@@ -63,7 +64,7 @@ def test_the_motion_is_one_to_one_and_its_inverse_is_its_inverse(seed, view):
 def test_the_true_motion_explains_the_frames(view):
     p = phantom(2, view)
     frames = p.cine.frames.astype(np.float32)
-    still = transport.compensate(p.motion, frames)
+    still = resample.compensate(p.motion, frames)
     before = np.sqrt(np.mean((frames[7] - frames[0])[p.heart] ** 2))
     after = np.sqrt(np.mean((still[7] - frames[0])[p.heart] ** 2))
     assert after < 0.5 * before
@@ -72,7 +73,7 @@ def test_the_true_motion_explains_the_frames(view):
 @pytest.mark.parametrize("view", VIEWS)
 def test_propagated_labels_are_the_labels_of_each_frame(view):
     p = phantom(2, view)
-    carried = transport.propagate(p.motion, p.labels[0], nearest=True)
+    carried = resample.propagate(p.motion, p.labels[0], nearest=True)
     for label in p.label_names:
         for t in (4, 8, 13):
             assert dice(carried[t] == label, p.labels[t] == label) > 0.93

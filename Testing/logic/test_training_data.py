@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from DeepRegLogic import flow, losses
-from DeepRegLogic.cine import Cine
+from DeepRegLogic import flow
+from DeepRegLogic.cine import Cine, scaled_frames
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.io import write_cine
+from DeepRegLogic.similarities import mse
 from DeepRegLogic.training import subjects
 from DeepRegLogic.training.configuration import AugmentConfiguration, Configuration, DataConfiguration
 from DeepRegLogic.training.data import TrainingBatches, augment_geometry, collate, frame_order, take
@@ -52,7 +53,7 @@ def compensated_error(batch: dict[str, torch.Tensor], sign: float = 1.0) -> tupl
     frames, truth = batch["frames"].flatten(0, 1), batch["displacement"].flatten(0, 1)
     inner = (..., slice(14, -14), slice(14, -14))
     after = flow.warp(frames, sign * truth)
-    return float(losses.mse(frames[inner], reference[inner])), float(losses.mse(after[inner], reference[inner]))
+    return float(mse(frames[inner], reference[inner])), float(mse(after[inner], reference[inner]))
 
 
 @pytest.mark.parametrize(
@@ -142,11 +143,11 @@ def test_frames_follow_the_reference_around_the_cycle() -> None:
 def test_intensities_are_scaled_robustly(spread: float) -> None:
     frames = spread * np.linspace(0, 1, 10_000, dtype=np.float32).reshape(1, 100, 100) - 5
     frames[0, 0, 0] = 1e6
-    scaled = subjects.scale_intensity(frames)
+    scaled = scaled_frames(frames)
     assert scaled.min() == 0
     assert scaled.max() == 1
     assert scaled[0, 50, 0] == pytest.approx(0.5, abs=0.01)
-    assert not subjects.scale_intensity(np.full((2, 4, 4), 7)).any()
+    assert not scaled_frames(np.full((2, 4, 4), 7)).any()
 
 
 def test_synthetic_subjects_are_made_once_and_the_held_out_ones_are_others(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from made_fields import smooth_field
 
 from DeepRegLogic import zoo
 from DeepRegLogic.__main__ import main
+from DeepRegLogic.consistency import CONSISTENCIES
 from DeepRegLogic.errors import InputError, ModelError, OutputError
-from DeepRegLogic.networks import TLRN
+from DeepRegLogic.networks import NETWORKS, TLRN
 from DeepRegLogic.training.configuration import (
     Configuration,
     DataConfiguration,
@@ -21,7 +23,9 @@ from DeepRegLogic.training.configuration import (
     OptimiserConfiguration,
 )
 from DeepRegLogic.training.run import train
-from DeepRegLogic.training.task import RegistrationTask, end_point_error
+from DeepRegLogic.training.tasks import TASKS
+from DeepRegLogic.training.tasks.registration import RegistrationTask, end_point_error
+from DeepRegLogic.transformations import Displacement, StationaryVelocity
 
 TINY = Configuration(
     "tiny", "Tiny", "For tests.", "tlrn", {"channels": [8, 16]},
@@ -129,7 +133,7 @@ def test_a_run_stops_in_time_and_writes_its_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "cpu:1", "auto:0", "cuda:x"])
 def test_a_device_that_is_not_here(tmp_path: Path, device: str) -> None:
-    with pytest.raises(InputError, match=f"'{device}' is not here"):
+    with pytest.raises(InputError, match=f"'{device}' is not available"):
         train(TINY, tmp_path / "run", device=device)
     assert not (tmp_path / "run").exists()
 
@@ -184,7 +188,8 @@ def test_the_true_velocity_has_the_smallest_loss(direction: str) -> None:
     }
     loss = LossConfiguration(direction=direction, smooth=0.1, time=0.1, end_point=1.0)
     task = RegistrationTask(TLRN(channels=(8, 8)), replace(TINY, loss=loss))
-    terms = {factor: task.loss_terms(factor * truth, batch) for factor in (0.0, 1.0, -1.0)}
+    velocities = {factor: StationaryVelocity((factor * truth).flatten(0, 1)) for factor in (0.0, 1.0, -1.0)}
+    terms = {factor: task.loss_terms(velocity, batch) for factor, velocity in velocities.items()}
     assert terms[1.0]["similarity"] < 0.1 * terms[0.0]["similarity"] < terms[-1.0]["similarity"]
     assert float(terms[1.0]["end_point"]) == pytest.approx(0, abs=1e-3)
     assert float(terms[0.0]["end_point"]) == pytest.approx(1.5, abs=1e-3)
@@ -192,6 +197,26 @@ def test_the_true_velocity_has_the_smallest_loss(direction: str) -> None:
     # 0, 1, 2 voxels: no bending; a constant field: no diffusion
     assert float(terms[1.0]["time"]) == pytest.approx(0, abs=1e-6)
     assert float(terms[1.0]["smooth"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_velocity_and_its_inverse_are_consistent_and_cost_next_to_nothing() -> None:
+    velocity = smooth_field((64, 64), 3.0, sigma=9.0, count=2)
+    batch = {"reference": torch.rand(1, 1, 64, 64), "frames": torch.rand(1, 2, 1, 64, 64)}
+    terms = {}
+    for name in CONSISTENCIES:
+        loss = LossConfiguration(consistency=name, consistent=2.0, direction="compensate")
+        task = RegistrationTask(TLRN(channels=(8, 8)), replace(TINY, loss=loss))
+        for kind, found in (
+            ("exponential", StationaryVelocity(velocity)),
+            ("other", Displacement(velocity, velocity / 2)),
+        ):
+            terms[name, kind] = float(task.loss_terms(found, batch)["consistent"])
+        assert terms[name, "exponential"] < 0.01 * terms[name, "other"], name
+
+
+def test_every_network_has_a_task_that_trains_it() -> None:
+    for name, network in NETWORKS.items():
+        assert network.training_task in TASKS, name
 
 
 def test_the_end_point_error_is_weighted() -> None:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from DeepRegLogic import calibration, flow, uncertainty
+from DeepRegLogic import flow, uncertainty
 from DeepRegLogic.cine import Motion
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.networks import ProbabilisticVoxelMorph
+from DeepRegLogic.uncertainty import calibration
 
 SIZE = 48
 
@@ -49,7 +50,7 @@ def relative_difference(found, expected, margin=4):
 def test_a_covariance_through_the_exponential_agrees_with_sampling(sign):
     velocity = sign * smooth_field(1, 2, 1.5, seed=1)
     covariance = smooth_covariance(2, 0.3, seed=2)
-    displacement, found = uncertainty.carry(velocity, covariance)
+    displacement, found = uncertainty.propagate_covariance(velocity, covariance)
     torch.testing.assert_close(displacement, flow.exp(velocity), atol=2e-3, rtol=1e-3)
     samples = flow.exp(velocity + errors(covariance, 3000, seed=3))
     assert relative_difference(found, covariance_of(samples)) < 0.1
@@ -59,7 +60,7 @@ def test_a_covariance_through_the_exponential_agrees_with_sampling(sign):
 
 def test_a_covariance_through_the_exponential_in_three_dimensions():
     velocity, covariance = smooth_field(1, 3, 1.0, seed=4, size=20), smooth_covariance(3, 0.2, seed=5, size=20)
-    found = uncertainty.carry(velocity, covariance)[1]
+    found = uncertainty.propagate_covariance(velocity, covariance)[1]
     samples = flow.exp(velocity + errors(covariance, 1500, seed=6))
     assert relative_difference(found, covariance_of(samples)) < 0.1
 
@@ -86,13 +87,13 @@ def test_the_total_covariance_has_both_its_parts():
     generator = torch.Generator().manual_seed(0)
     means = 2.0 * torch.randn(20000, 1, 2, 1, 1, generator=generator)
     within = torch.tensor([[1.0, 0.5], [0.5, 3.0]]).view(1, 1, 2, 2, 1, 1).expand(20000, -1, -1, -1, -1, -1)
-    mean, covariance = uncertainty.total(means, within)
+    mean, covariance = uncertainty.mixture_moments(means, within)
     torch.testing.assert_close(covariance[0, :, :, 0, 0], torch.tensor([[5.0, 0.5], [0.5, 7.0]]), atol=0.1, rtol=0.02)
     assert mean.abs().max() < 0.05
     _, alone = uncertainty.sampled(lambda k: means[k], 20000)
     torch.testing.assert_close(alone[0, :, :, 0, 0], 4 * torch.eye(2), atol=0.1, rtol=0.02)
     with pytest.raises(InputError, match="2 draws"):
-        uncertainty.total(means[:1])
+        uncertainty.mixture_moments(means[:1])
 
 
 def test_entropy_is_that_of_equation_21():
@@ -153,7 +154,7 @@ def of_gradient(reference, frames):
 def test_turned_images_agree_where_the_network_knows_no_direction():
     generator = torch.Generator().manual_seed(0)
     reference, frames = (10 * torch.rand(1, *shape, 20, 24, generator=generator) for shape in ((1,), (3, 1)))
-    draw = uncertainty.turned(of_gradient, reference, frames)
+    draw = uncertainty.flips(of_gradient, reference, frames)
     for k in range(8):
         torch.testing.assert_close(draw(k), draw(0), atol=1e-4, rtol=1e-3)
     covariance = uncertainty.sampled(draw, 8)[1]
@@ -255,7 +256,7 @@ def test_calibration_weighs_what_an_image_shows():
 
 def test_structure_is_across_edges_per_mm():
     rows = torch.arange(64.0).view(1, 1, 64, 1).expand(1, 1, 64, 64)
-    found = uncertainty.structure(0.1 * rows, Grid.of_array((64, 64), (2.0, 3.0)))
+    found = uncertainty.structure_tensor(0.1 * rows, Grid.of_array((64, 64), (2.0, 3.0)))
     torch.testing.assert_close(found[0, :, :, 32, 32], torch.tensor([[0.0025, 0.0], [0.0, 0.0]]), atol=1e-6, rtol=1e-3)
 
 
@@ -282,3 +283,19 @@ def test_ellipsoids_in_three_dimensions():
     residual = torch.randn(100_000, 3, generator=torch.Generator().manual_seed(0))
     found = calibration.reliability(residual, torch.eye(3).expand(100_000, 3, 3))
     assert found.coverage[0.95] == pytest.approx(0.95, abs=0.004)
+
+
+def test_divergence_from_the_smooth_prior():
+    log_variance = torch.full((1, 2, 6, 6), 0.5).log()
+    still, ramp = torch.zeros(1, 2, 6, 6), torch.zeros(1, 2, 6, 6)
+    ramp[:, 0] = 0.3 * torch.arange(6.0)[:, None]
+    # 4 neighbours of variance 0.5, weighed by the precision, less the logarithm
+    alone = uncertainty.kl_smooth(still, log_variance, precision=3.0)
+    assert float(alone) == pytest.approx(0.5 * (3 * 4 * 0.5 + math.log(2)))
+    # one of the two components changes by 0.3 from row to row
+    ramped = uncertainty.kl_smooth(ramp, log_variance, 3.0)
+    assert float(ramped - alone) == pytest.approx(0.5 * 3 * 0.3**2 / 2, rel=1e-4)
+    # the variance that costs least is that of the prior's conditional distribution, 1 / (precision * neighbours)
+    free = torch.zeros(1, 2, 6, 6, requires_grad=True)
+    uncertainty.kl_smooth(still, free - math.log(12.0), 3.0).backward()
+    assert float(free.grad.abs().max()) < 1e-8

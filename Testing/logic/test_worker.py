@@ -10,79 +10,98 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_models import save_generator
+from processes import GUARD, run, started, wait_until
 
-from DeepRegLogic import Cine, Refinement, register_cine
-from DeepRegLogic.derive import derive
+from DeepRegLogic import Cine, Labels, Refinement, Results, generate_cine, register_cine
 from DeepRegLogic.errors import InputError
-from DeepRegLogic.exchange import (
+from DeepRegLogic.service.exchange import (
     pack_array,
     pack_cine,
+    pack_drawn,
     pack_frames,
-    pack_motion,
     unpack_array,
     unpack_cine,
-    unpack_derived,
+    unpack_drawn,
     unpack_motion,
+    unpack_results,
 )
-from DeepRegLogic.generate import generate_cine
 from DeepRegLogic.synthetic import cine_phantom
 
 QUICK = {"levels": [[2, 15]]}
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and process groups of POSIX")
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in Linux's /proc")
 
 
 class Client:
     """A worker in a process of its own, and what it said."""
 
-    def __init__(self, repository: Path, scratch: Path, *options: str, code: str = "") -> None:
-        scratch.mkdir(exist_ok=True)
-        self.scratch = scratch
-        start = f"import sys; {code}\nfrom DeepRegLogic import worker\nsys.exit(worker.main())"
-        environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", start, "--scratch", str(scratch), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+    def __init__(self, process: subprocess.Popen, scratch: Path) -> None:
+        self.process, self.scratch = process, scratch
         self.events: queue.Queue[dict] = queue.Queue()
         self.noise: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=lambda: self.noise.extend(self.process.stderr), daemon=True).start()
+        self._threads = [
+            threading.Thread(target=work, daemon=True)
+            for work in (self._read, lambda: self.noise.extend(self.process.stderr))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _read(self) -> None:
         for line in self.process.stdout:
-            self.events.put(json.loads(line))  # anything but JSON fails the test by the time-out below
+            try:
+                self.events.put(json.loads(line))
+            except ValueError:
+                self.events.put({"event": "not the protocol", "line": line})
+        self.events.put({"event": "ended"})
 
     def send(self, **message) -> None:
         self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
 
-    def until(self, *names: str, timeout: float = 60.0) -> tuple[dict, list[dict]]:
-        """The first event of one of the names, and what came before."""
+    def until(self, *names: str) -> tuple[dict, list[dict]]:
+        """The first event of one of the names, and what came before; fails where the worker ends before it."""
         before = []
         while True:
-            event = self.events.get(timeout=timeout)
+            event = self.events.get(timeout=GUARD)
             if event["event"] in names:
                 return event, before
+            assert event["event"] not in ("ended", "not the protocol"), (event, before, self.noise[-5:])
             before.append(event)
+
+    def ended(self) -> tuple[int, list[dict]]:
+        """The exit code of a worker that ends by itself, and the events that were not looked at."""
+        code = self.process.wait(timeout=GUARD)
+        for thread in self._threads:
+            thread.join(timeout=GUARD)
+        left = []
+        while not self.events.empty():
+            left.append(self.events.get())
+        assert left.pop() == {"event": "ended"}
+        return code, left
 
     def folder(self, name: str) -> Path:
         path = self.scratch / name
         path.mkdir()
         return path
 
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+
+@contextmanager
+def working(repository: Path, scratch: Path, *options: str, code: str = "", guard: float = GUARD) -> Iterator[Client]:
+    """A worker that is gone at the end of the block."""
+    scratch.mkdir(exist_ok=True)
+    start = f"import sys; {code}\nfrom DeepRegLogic.service import worker\nsys.exit(worker.main())"
+    command = [sys.executable, "-c", start, "--scratch", scratch, *options]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
+    with started(command, guard, env=environment, **pipes) as process:
+        yield Client(process, scratch)
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +116,10 @@ def cine(phantom) -> Cine:
 
 @pytest.fixture(scope="module")
 def client(repository, tmp_path_factory):
-    client = Client(repository, tmp_path_factory.mktemp("scratch"))
-    assert client.until("started")[0]["pid"] > 0
-    assert client.until("ready")[0]["version"]
-    yield client
-    client.close()
+    with working(repository, tmp_path_factory.mktemp("scratch"), guard=10 * GUARD) as client:
+        assert client.until("started")[0]["pid"] > 0
+        assert client.until("ready")[0]["version"]
+        yield client
 
 
 def test_cine_is_registered_as_in_this_process(client, cine, phantom):
@@ -129,7 +147,8 @@ def test_cine_is_registered_as_in_this_process(client, cine, phantom):
     assert all(e["text"] for e in before)
 
     motion = unpack_motion(folder / "results", event["result"]["motion"])
-    derived = unpack_derived(folder / "results", event["result"]["derived"])
+    labels = Labels.of_masks(masks)
+    results = unpack_results(folder / "results", event["result"]["results"], Results(motion, cine, labels, points))
     here = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((2, 15),)), device="cpu")
     np.testing.assert_allclose(motion.displacement, here.displacement, atol=1e-3)
     np.testing.assert_allclose(motion.inverse, here.inverse, atol=1e-3)
@@ -137,13 +156,19 @@ def test_cine_is_registered_as_in_this_process(client, cine, phantom):
     assert motion.grid == cine.grid
     np.testing.assert_array_equal(motion.times, cine.times)
     assert motion.quality[3].error_after < motion.quality[3].error_before
-    expected = derive(motion, cine, masks, points)
-    for name in ("compensated", "propagated", "jacobian", "masks", "sizes", "points"):
-        np.testing.assert_allclose(getattr(derived, name), getattr(expected, name), atol=1e-5, err_msg=name)
-    np.testing.assert_array_equal(derived.masks[0, 0], masks[0])
-    np.testing.assert_allclose(derived.points[0], points, atol=1e-9)
-    assert np.abs(derived.points[3] - points).max() > 0.1
-    assert derived.sizes[0, 0] == pytest.approx(masks.sum() * 16.0)
+    expected = Results(motion, cine, labels, points)
+    for name in ("compensated", "propagated", "difference", "jacobian"):
+        assert _is_mapped(results.map(name))
+        np.testing.assert_allclose(results.map(name), expected.map(name), atol=1e-5, err_msg=name)
+    for name in ("carried", "followed"):
+        assert _is_mapped(getattr(results, name))
+        np.testing.assert_allclose(getattr(results, name), getattr(expected, name), atol=1e-5, err_msg=name)
+    sizes = results.curve("sizes")[1]
+    np.testing.assert_allclose(sizes, expected.sizes[1], atol=1e-5)
+    np.testing.assert_array_equal(results.carried[0, 0], masks[0])
+    np.testing.assert_allclose(results.followed[0], points, atol=1e-9)
+    assert np.abs(results.followed[3] - points).max() > 0.1
+    assert sizes[0] == pytest.approx(masks.sum() * 16.0)
 
 
 def _is_mapped(array: np.ndarray) -> bool:
@@ -152,21 +177,20 @@ def _is_mapped(array: np.ndarray) -> bool:
     return isinstance(array, mmap.mmap)
 
 
-def test_labels_are_followed_through_a_known_motion(client, cine, phantom):
-    motion = register_cine(cine, model=None, reference=0, refine=Refinement(levels=((2, 15),)), device="cpu")
+def test_named_labels_are_carried_along_where_there_are_no_points(client, cine, phantom):
     folder = client.folder("follow")
-    masks = (phantom.labels[0] == 2).astype(np.uint8)[None]
-    arguments = {
-        "cine": pack_cine(folder, "frames", cine),
-        "motion": pack_motion(folder, motion),
-        "masks": pack_array(folder, "masks", masks),
-        "points": None,
-    }
-    client.send(id=2, call="follow", folder=str(folder), arguments=arguments)
+    labels = Labels.of_masks((phantom.labels[0] == 2).astype(np.uint8)[None], ("wall",))
+    drawn = pack_drawn(folder, labels, None)
+    assert unpack_drawn(folder, drawn)[0].titles == {1: "wall"}
+    arguments = {"cine": pack_cine(folder, "frames", cine), **drawn}
+    arguments |= {"model": None, "reference": 0, "refine": QUICK, "device": "cpu"}
+    client.send(id=2, call="register_cine", folder=str(folder), arguments=arguments)
     event, _ = client.until("result", "error")
-    derived = unpack_derived(folder / "results", event["result"]["derived"])
-    np.testing.assert_array_equal(derived.masks, derive(motion, cine, masks).masks)
-    assert derived.points.shape == (4, 0, 3)
+    assert event["event"] == "result", event
+    motion = unpack_motion(folder / "results", event["result"]["motion"])
+    results = unpack_results(folder / "results", event["result"]["results"], Results(motion, cine, labels))
+    np.testing.assert_array_equal(results.carried, Results(motion, cine, labels).carried)
+    assert results.followed.shape == (4, 0, 3)
 
 
 def test_pair_is_registered(client, cine):
@@ -188,15 +212,7 @@ def test_pair_is_registered(client, cine):
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory) -> str:
     """The folder of an untrained model that can generate."""
-    import torch
-
-    from DeepRegLogic import zoo
-    from DeepRegLogic.networks import build
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "generator"
-    zoo.save_model(folder, build("dragnet-flow"), zoo.Card("g", "G", "For tests.", "dragnet-flow", {}, 2, 1.8))
-    return str(folder)
+    return save_generator(tmp_path_factory.mktemp("models") / "generator")
 
 
 def test_cines_are_generated_as_in_this_process(client, cine, phantom, generator, tmp_path):
@@ -274,13 +290,13 @@ def test_cancel_ends_the_work_and_keeps_the_worker(client, cine, tmp_path):
     long = {"levels": [[1, 100]] * 5000}
     arguments = {"cine": pack_cine(tmp_path, "frames", cine), "model": None, "refine": long, "device": "cpu"}
     client.send(id=6, call="register_cine", folder=str(tmp_path), arguments=arguments)
-    client.until("progress")
-    time.sleep(0.5)
-    asked = time.monotonic()
+    while "Refining" not in client.until("progress")[0]["text"]:
+        pass
     client.send(cancel=6)
-    event, _ = client.until("cancelled", "result", "error")
+    event, before = client.until("cancelled", "result", "error")
     assert event == {"event": "cancelled", "id": 6}
-    assert time.monotonic() - asked < 1.0
+    # it was in the middle of hours of work, and did not come to the end of them
+    assert all("Refining" in progress["text"] and progress["fraction"] < 0.5 for progress in before)
     assert client.process.poll() is None
     client.send(id=7, call="no_such_call", folder=str(tmp_path), arguments={})
     assert client.until("error")[0]["id"] == 7
@@ -288,57 +304,74 @@ def test_cancel_ends_the_work_and_keeps_the_worker(client, cine, tmp_path):
 
 def test_nothing_but_the_protocol_on_standard_output(repository, tmp_path):
     noisy = "import os, atexit; atexit.register(lambda: os.write(1, b'late'))"
-    client = Client(repository, tmp_path / "scratch", code=noisy)
-    client.until("ready")
-    client.send(id=1, call="register_cine", folder=".", arguments={"cine": {}})
-    event, _ = client.until("error")
-    assert event["kind"] == "RegistrationError"
-    client.process.stdin.close()
-    client.process.wait(timeout=5)
-    assert client.events.empty()
-    assert any("Traceback" in line for line in client.noise)
+    with working(repository, tmp_path / "scratch", code=noisy) as client:
+        client.until("ready")
+        client.send(id=1, call="register_cine", folder=".", arguments={"cine": {}})
+        event, _ = client.until("error")
+        assert event["kind"] == "RegistrationError"
+        client.process.stdin.close()
+        assert client.ended()[1] == []
+        assert any("Traceback" in line for line in client.noise)
 
 
 @posix
 def test_the_worker_ends_with_its_input_and_takes_its_scratch_along(repository, tmp_path):
-    client = Client(repository, tmp_path / "scratch")
-    client.until("started")  # it still loads its packages
-    (client.scratch / "left").write_text("over")
-    client.process.stdin.close()
-    client.process.wait(timeout=2)
-    assert not client.scratch.exists()
+    # its packages would be loading for ever
+    endless = """
+import sys, time
+class Endless:
+    def find_spec(self, name, path=None, target=None):
+        while name == "torch":
+            time.sleep(1)
+sys.meta_path.insert(0, Endless())
+"""
+    with working(repository, tmp_path / "scratch", code=endless) as client:
+        client.until("started")
+        (client.scratch / "left").write_text("over")
+        client.process.stdin.close()
+        assert client.ended()[1] == []
+        assert not client.scratch.exists()
 
 
 @posix
 def test_the_worker_ends_with_its_parent(repository, tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    client = Client(repository, tmp_path / "scratch", "--parent", str(parent.pid))
-    client.until("started")
-    parent.kill()
-    parent.wait()
-    client.process.wait(timeout=5)
+    sleeping = [sys.executable, "-c", f"import time; time.sleep({GUARD})"]
+    with (
+        started(sleeping) as parent,
+        working(repository, tmp_path / "scratch", "--parent", str(parent.pid)) as client,
+    ):
+        client.until("started")
+        parent.kill()
+        parent.wait(timeout=GUARD)
+        client.ended()
+        assert not client.scratch.exists()
 
 
 def test_the_worker_ends_when_idle(repository, tmp_path):
-    client = Client(repository, tmp_path / "scratch", "--idle", "0.2")
-    client.until("ready")
-    assert client.process.wait(timeout=5) == 0
-    assert not client.scratch.exists()
+    with working(repository, tmp_path / "scratch", "--idle", "0.2") as client:
+        client.until("ready")
+        assert client.ended() == (0, [])
+        assert not client.scratch.exists()
 
 
-@posix
+@linux
 def test_the_whole_group_can_be_killed(repository, tmp_path):
-    child = "import subprocess; subprocess.Popen(['sleep', '60'])"
-    started = f"import threading; threading.Timer(0.3, lambda: exec({child!r})).start()"
-    client = Client(repository, tmp_path / "scratch", code=started)
-    pid = client.until("started")[0]["pid"]
-    client.until("ready")
-    group = [int(p) for p in os.listdir("/proc") if p.isdigit() and _group(int(p)) == pid]
-    assert len(group) == 2
-    os.killpg(pid, signal.SIGKILL)
-    client.process.wait(timeout=1)
-    time.sleep(0.1)
-    assert not [p for p in group if _group(p) == pid and _state(p) != "Z"]
+    child = f"""
+import subprocess
+from DeepRegLogic.service import worker
+def child(folder, arguments, progress, cancel):
+    return {{"pid": subprocess.Popen(["sleep", "{GUARD:.0f}"]).pid}}
+worker.CALLS["child"] = child
+"""
+    with working(repository, tmp_path / "scratch", code=child) as client:
+        pid = client.until("started")[0]["pid"]
+        client.until("ready")
+        client.send(id=1, call="child", folder=str(tmp_path), arguments={})
+        group = [pid, client.until("result", "error")[0]["result"]["pid"]]
+        assert sorted(int(p) for p in os.listdir("/proc") if p.isdigit() and _group(int(p)) == pid) == sorted(group)
+        os.killpg(pid, signal.SIGKILL)
+        client.ended()
+        wait_until(lambda: not any(_lives(p, pid) for p in group), "the worker and its child end")
 
 
 def _group(pid: int) -> int | None:
@@ -348,30 +381,38 @@ def _group(pid: int) -> int | None:
         return None
 
 
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+def _lives(pid: int, group: int) -> bool:
+    """Whether the process is still there, in that group, and not a mere entry that nobody asked about yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return _group(pid) == group and state != "Z"
 
 
 def test_missing_packages_are_named_in_a_sentence(repository, tmp_path):
     hide = "sys.modules['torch'] = None; sys.modules['SimpleITK'] = None"
-    client = Client(repository, tmp_path / "scratch", code=hide)
-    event, _ = client.until("unusable", "ready")
-    assert "torch" in event["text"]
-    assert "SimpleITK" in event["text"]
-    assert sys.executable in event["text"]
-    assert client.process.wait(timeout=5) == 3
+    with working(repository, tmp_path / "scratch", code=hide) as client:
+        event, _ = client.until("unusable", "ready")
+        assert "torch" in event["text"]
+        assert "SimpleITK" in event["text"]
+        assert sys.executable in event["text"]
+        assert client.ended() == (3, [])
 
 
 def test_memory_that_runs_out_gives_advice(repository, tmp_path):
-    full = "import DeepRegLogic.worker as w\ndef full(*a, **k): raise RuntimeError('CUDA out of memory. Tried')\n"
-    client = Client(repository, tmp_path / "scratch", code=full + "w.CALLS['full'] = full")
-    client.until("ready")
-    client.send(id=1, call="full", folder=str(tmp_path), arguments={})
-    event, _ = client.until("error")
-    assert event["kind"] == "MemoryBudgetError"
-    assert "smaller region of interest" in event["text"]
-    assert "CUDA" not in event["text"]
-    client.close()
+    full = """
+from DeepRegLogic.service import worker
+def full(*a, **k): raise RuntimeError('CUDA out of memory. Tried')
+worker.CALLS['full'] = full
+"""
+    with working(repository, tmp_path / "scratch", code=full) as client:
+        client.until("ready")
+        client.send(id=1, call="full", folder=str(tmp_path), arguments={})
+        event, _ = client.until("error")
+        assert event["kind"] == "MemoryBudgetError"
+        assert "smaller region of interest" in event["text"]
+        assert "CUDA" not in event["text"]
 
 
 def test_frames_are_packed_one_by_one(tmp_path):
@@ -388,8 +429,8 @@ def test_frames_are_packed_one_by_one(tmp_path):
 
 def test_exchange_needs_numpy_alone(repository):
     code = (
-        "import sys, DeepRegLogic.exchange, DeepRegLogic.derive\n"
+        "import sys, DeepRegLogic.service.exchange, DeepRegLogic.results.results\n"
         "print([name for name in ('torch', 'SimpleITK', 'monai') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False)
+    done = run([sys.executable, "-c", code], cwd=repository)
     assert done.stdout.strip() == "[]", done.stderr

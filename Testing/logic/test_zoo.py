@@ -11,6 +11,7 @@ import torch
 
 from DeepRegLogic import zoo
 from DeepRegLogic.errors import ModelError, OutputError
+from DeepRegLogic.files import MARKER
 from DeepRegLogic.networks import build
 
 CARD = zoo.Card("small", "A small one", "For tests.", "tlrn", {"channels": [4, 8]}, ndim=2, spacing=1.5)
@@ -48,7 +49,7 @@ def test_a_saved_model_comes_back_with_its_numbers(folder: Path) -> None:
     torch.testing.assert_close(model.network(images[:, 0], images[:, 1:]), original(images[:, 0], images[:, 1:]))
     assert zoo.load_model("small") is model
     assert zoo.load_model(folder) is model
-    assert sorted(path.name for path in folder.iterdir()) == [zoo.CARD, zoo.WEIGHTS]
+    assert {path.name for path in folder.iterdir()} == {zoo.CARD, zoo.WEIGHTS, MARKER}
 
 
 def test_a_model_saved_anew_is_loaded_anew(folder: Path) -> None:
@@ -81,6 +82,7 @@ def test_every_bundled_model_loads_and_registers_small_images() -> None:
         spatial = (24, 20, 16)[: card.ndim]
         assert network(torch.rand(1, 1, *spatial), torch.rand(1, count, 1, *spatial)).isfinite().all()
         assert card.summary
+        assert set(card.capabilities) <= network.capabilities
         assert card.training["seed"] is not None
         assert card.results
 
@@ -124,6 +126,23 @@ def test_weights_that_are_not_finite(folder: Path) -> None:
         zoo.load_model("small")
 
 
+def test_a_model_is_not_written_over_other_files(folder: Path) -> None:
+    (folder / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(OutputError, match="holds other files"):
+        zoo.save_model(folder, build("tlrn", channels=(4, 8)), CARD)
+    assert (folder / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+    (folder / "thesis.txt").unlink()
+    (folder / MARKER).unlink()  # as models had none before, and those of the package have none
+    zoo.save_model(folder, build("tlrn", channels=(4, 8)), CARD)
+    assert zoo.load_model("small").card.name == "small"
+
+
+@pytest.mark.parametrize(("task", "capabilities"), [("cine", ("register",)), ("generate", ("generate",))])
+def test_cards_from_before_there_were_capabilities(folder: Path, task: str, capabilities: tuple[str, ...]) -> None:
+    change(folder, task=task)
+    assert zoo.load_model("small").card.capabilities == capabilities
+
+
 def test_missing_weights(folder: Path) -> None:
     (folder / zoo.WEIGHTS).unlink()
     with pytest.raises(ModelError, match="cannot be read"):
@@ -140,6 +159,7 @@ def test_missing_weights(folder: Path) -> None:
         ({"spacing": 0}, "positive spacing"),
         ({"spacing": "1 mm"}, "wrong fields: spacing"),
         ({"colour": "red"}, "unknown fields: colour"),
+        ({"capabilities": "register"}, "wrong fields: capabilities"),
     ],
 )
 def test_cards_that_cannot_be_used(folder: Path, values: dict, sentence: str) -> None:
@@ -163,5 +183,5 @@ def test_an_unknown_model(folder: Path, name: str) -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="is a file; name a folder"):
         zoo.save_model(tmp_path / "file", build("tlrn", channels=(4, 8)), CARD)

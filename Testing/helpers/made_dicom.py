@@ -1,0 +1,125 @@
+"""DICOM files made for tests: classic slices, Enhanced MR and ultrasound, with pixels that say where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    generate_uid,
+)
+
+ORIENTATION = (0.8, 0.6, 0.0, 0.0, 0.0, -1.0)
+NORMAL = np.cross(ORIENTATION[:3], ORIENTATION[3:])
+SPACING = (1.5, 1.25)  # rows, columns
+CORNER = np.array([-20.0, 30.0, 40.0])
+
+
+def _new(path: Path, kind: str, pixels: np.ndarray, series: str, **extra: object) -> FileDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = kind, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID = kind, meta.MediaStorageSOPInstanceUID, series
+    ds.StudyInstanceUID, ds.Modality, ds.SeriesDescription = "1.2.3", "MR", "made"
+    ds.Rows, ds.Columns = pixels.shape[-2:]
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated = ds.BitsStored = 8 * pixels.dtype.itemsize
+    ds.HighBit, ds.PixelRepresentation = ds.BitsStored - 1, int(pixels.dtype.kind == "i")
+    for key, value in extra.items():
+        setattr(ds, key, value)
+    ds.PixelData = np.ascontiguousarray(pixels).tobytes()
+    return ds
+
+
+def slice_pixels(phase: int, position: int, shape: tuple[int, int] = (6, 8)) -> np.ndarray:
+    """Pixels that hold 1000 * phase + 100 * position + place."""
+    return (1000 * phase + 100 * position + np.arange(shape[0] * shape[1]).reshape(shape)).astype(np.int16)
+
+
+def write_slice(path: Path, phase: int, position: int, gap: float = 8.0, **extra: object) -> None:
+    """One file of a classic series; ``extra`` overrides any element, None leaves it out."""
+    values = {
+        "ImageOrientationPatient": list(ORIENTATION),
+        "ImagePositionPatient": [f"{v:.6g}" for v in CORNER + position * gap * NORMAL],
+        "PixelSpacing": list(SPACING),
+        "SliceThickness": "7",
+        "TriggerTime": f"{10 + 40 * phase + 2 * position:.2f}",
+        "InstanceNumber": 1 + phase + 20 * position,
+        "SeriesNumber": 4,
+    }
+    pixels = extra.pop("pixels", None)
+    series = extra.pop("series", "1.2.3.4")
+    values |= extra
+    values = {key: value for key, value in values.items() if value is not None}
+    pixels = slice_pixels(phase, position) if pixels is None else pixels
+    _new(path, MRImageStorage, pixels, series, **values).save_as(path, enforce_file_format=True)
+
+
+def write_stack(folder: Path, phases: int = 4, positions: int = 3, **extra: object) -> Path:
+    """A classic series whose file names say nothing of its order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    order = np.random.default_rng(0).permutation(phases * positions)
+    for n, i in enumerate(order):
+        write_slice(folder / f"IM{n:03d}", int(i) % phases, int(i) // phases, **extra)
+    return folder
+
+
+def _item(**values: object) -> Sequence:
+    ds = Dataset()
+    for key, value in values.items():
+        setattr(ds, key, value)
+    return Sequence([ds])
+
+
+def write_enhanced(path: Path, phases: int = 4, positions: int = 3, trigger: bool = True, **extra: object) -> Path:
+    """An Enhanced MR file, slices outside, phases inside, all rescaled by 2 x + 5."""
+    frames, groups = [], []
+    for k in range(positions):
+        for t in range(phases):
+            frames.append(slice_pixels(t, k))
+            group = Dataset()
+            group.FrameContentSequence = _item(TemporalPositionIndex=t + 1, InStackPositionNumber=k + 1)
+            group.PlanePositionSequence = _item(ImagePositionPatient=[f"{v:.6g}" for v in CORNER + 6.0 * k * NORMAL])
+            if trigger:
+                group.CardiacSynchronizationSequence = _item(NominalCardiacTriggerDelayTime=25.0 * t)
+            groups.append(group)
+    shared = Dataset()
+    shared.PlaneOrientationSequence = _item(ImageOrientationPatient=list(ORIENTATION))
+    shared.PixelMeasuresSequence = _item(PixelSpacing=list(SPACING), SliceThickness="9")
+    shared.PixelValueTransformationSequence = _item(RescaleSlope="2", RescaleIntercept="5")
+    values = {
+        "NumberOfFrames": len(frames),
+        "SharedFunctionalGroupsSequence": Sequence([shared]),
+        "PerFrameFunctionalGroupsSequence": Sequence(groups),
+    } | extra
+    ds = _new(path, EnhancedMRImageStorage, np.stack(frames), "1.2.3.5", **values)
+    ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_ultrasound(path: Path, frames: np.ndarray, **extra: object) -> Path:
+    """A multi-frame ultrasound file of ``[T, rows, columns]`` or ``[T, rows, columns, 3]`` bytes."""
+    values: dict[str, object] = {"Modality": "US", "NumberOfFrames": len(frames)}
+    if frames.ndim == 4:
+        values |= {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+        values |= {"Rows": frames.shape[1], "Columns": frames.shape[2]}
+    ds = _new(path, UltrasoundMultiFrameImageStorage, frames, "1.2.3.6", **(values | extra))
+    ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+def region(right: int, bottom: int, delta: float, units: int = 3, left: int = 0, top: int = 0) -> Dataset:
+    """An ultrasound region of ``delta`` centimetres a pixel."""
+    ds = Dataset()
+    ds.RegionLocationMinX0, ds.RegionLocationMinY0 = left, top
+    ds.RegionLocationMaxX1, ds.RegionLocationMaxY1 = right, bottom
+    ds.PhysicalUnitsXDirection = ds.PhysicalUnitsYDirection = units
+    ds.PhysicalDeltaX = ds.PhysicalDeltaY = delta
+    return ds
