@@ -144,6 +144,15 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
     Raises
     ------
     ModelError : the model is unknown, or its card or weights are missing, damaged or of the wrong kind.
+
+    Examples
+    --------
+    >>> from DeepRegLogic import load_model
+    >>> model = load_model("dragnet-cardiac")
+    >>> model.card.network, model.card.capabilities
+    ('dragnet-flow', ('generate', 'register', 'uncertainty'))
+    >>> type(model.network).__name__
+    'DragNetFlow'
     """
     folders = _model_folders()
     folder = folders.get(str(name), Path(name))

@@ -78,6 +78,16 @@ def read_cine(
     ------
     InputError : what is there cannot be read, is damaged, does not fit together, or is a single image.
     MemoryBudgetError : more than ``memory_gb``.
+
+    Examples
+    --------
+    >>> from DeepRegLogic import read_cine, write_cine
+    >>> from DeepRegLogic.synthetic import cine_phantom
+    >>> beat = cine_phantom(seed=1, size=32, frames=3).cine
+    >>> write_cine("beat.seq.nrrd", beat.frames, beat)
+    >>> cine = read_cine("beat.seq.nrrd")
+    >>> cine.frames.shape, cine.grid.spacing, cine.time_unit
+    ((3, 32, 32), (1.8, 1.8, 1.0), 's')
     """
     cine = _read(source, series, name, memory_gb)
     if len(cine) < 2:

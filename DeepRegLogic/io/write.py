@@ -62,6 +62,16 @@ def write_cine(path: str | Path, frames: np.ndarray, like: Cine) -> None:
     ------
     InputError : frames not on the grid or not finite, an unknown suffix, or pixels that the format cannot hold.
     OutputError : the place cannot be written or is full; nothing is left behind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRegLogic import Cine, Grid, read_cine, write_cine
+    >>> grid = Grid(size=(30, 20, 1), spacing=(1.5, 1.5, 8.0))
+    >>> cine = Cine(np.zeros((3, 20, 30), np.int16), grid, times=[0.0, 0.04, 0.08])
+    >>> write_cine("cine.nii.gz", cine.frames, cine)
+    >>> read_cine("cine.nii.gz").times.round(3).tolist()
+    [0.0, 0.04, 0.08]
     """
     path, grid = Path(path).expanduser(), like.grid
     frames = np.asarray(frames)

@@ -66,6 +66,18 @@ def generate_cine(
     ------
     InputError : numbers out of range, a volume, an image too small or constant, labels of another size.
     ModelError : the model cannot be loaded. Cancelled : ``cancel`` was used.
+
+    Examples
+    --------
+    >>> from DeepRegLogic import Cine, generate_cine
+    >>> from DeepRegLogic.synthetic import cine_phantom
+    >>> beat = cine_phantom(seed=1, size=48, frames=2).cine
+    >>> frame = Cine(beat.frames[:1], beat.grid)
+    >>> (sample,) = generate_cine(frame, n_frames=3, seed=4)
+    >>> sample.cine.frames.shape, sample.motion.displacement.shape
+    ((3, 48, 48), (3, 2, 48, 48))
+    >>> bool((sample.cine.frames[0] == frame.frames[0]).all())  # the real frame comes first
+    True
     """
     _check(frame, n_frames, n_samples, seed, labels, resample)
     reporter = Reporter(progress, cancel)

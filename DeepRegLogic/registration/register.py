@@ -175,6 +175,17 @@ def register_pair(
 
     ``displacement[1]`` resamples the moving image, brought onto the fixed grid, onto the fixed one. ``fixed`` and
     ``moving`` are cines of one frame; ``options`` are those of ``register_cine``, which also tells what is raised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRegLogic import Cine, Grid, register_pair
+    >>> rows, columns = np.mgrid[:48, :48]
+    >>> discs = [np.hypot(rows - 24, columns - 24) < radius for radius in (12, 9)]
+    >>> fixed, moving = (Cine(disc[None].astype(np.float32), Grid((48, 48, 1))) for disc in discs)
+    >>> motion = register_pair(fixed, moving, model=None)
+    >>> bool(motion.quality[1].error_after < 0.5 * motion.quality[1].error_before)
+    True
     """
     return follow_pair(fixed, moving, model, roi, **options).motion
 

@@ -37,6 +37,18 @@ def compensate(motion: Motion, frames: np.ndarray, nearest: bool = False) -> np.
     """Frames ``[T, *spatial]`` brought onto the reference: ``frame_t(x + displacement_t(x))``, the motion taken out.
 
     Float32, or the frames' own type with ``nearest`` (labels).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRegLogic import Grid, Motion, compensate
+    >>> down = np.zeros((2, 2, 20, 20), np.float32)
+    >>> down[1, 0] = 3.0  # in frame 1 everything is three rows further down
+    >>> motion = Motion(Grid((20, 20, 1)), reference=0, displacement=down, inverse=-down)
+    >>> frames = np.zeros((2, 20, 20))
+    >>> frames[0, 5, 8] = frames[1, 8, 8] = 1.0
+    >>> np.argwhere(compensate(motion, frames)[1] > 0.5).tolist()
+    [[5, 8]]
     """
     if frames.shape != (len(motion), *motion.grid.shape):
         raise InputError(f"Frames of shape {frames.shape} are not on the motion's grid {motion.grid.shape}.")
@@ -47,13 +59,36 @@ def propagate(motion: Motion, image: np.ndarray, nearest: bool = False) -> np.nd
     """One image or label map ``[*spatial]`` of the reference frame carried to every frame: ``[T, *spatial]``.
 
     ``image(x + inverse_t(x))``; float32, or the image's own type with ``nearest`` (labels).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRegLogic import Grid, Motion, propagate
+    >>> down = np.zeros((2, 2, 20, 20), np.float32)
+    >>> down[1, 0] = 3.0  # in frame 1 everything is three rows further down
+    >>> motion = Motion(Grid((20, 20, 1)), reference=0, displacement=down, inverse=-down)
+    >>> labels = np.zeros((20, 20), np.uint8)
+    >>> labels[5, 8] = 2
+    >>> np.argwhere(propagate(motion, labels, nearest=True)[1] == 2).tolist()
+    [[8, 8]]
     """
     require_shape(image, motion.grid)
     return _warp_frames(image[None], motion.inverse, nearest)
 
 
 def move_points(motion: Motion, points: np.ndarray, frame: int) -> np.ndarray:
-    """Points ``[P, 3]`` (LPS mm) drawn on the reference frame, moved to where that tissue is in ``frame``."""
+    """Points ``[P, 3]`` (LPS mm) drawn on the reference frame, moved to where that tissue is in ``frame``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRegLogic import Grid, Motion, move_points
+    >>> down = np.zeros((2, 2, 20, 20), np.float32)
+    >>> down[1, 0] = 3.0  # in frame 1 everything is three rows of 0.5 mm further down
+    >>> motion = Motion(Grid((20, 20, 1), (0.5, 0.5, 1.0)), reference=0, displacement=down, inverse=-down)
+    >>> move_points(motion, np.array([[4.0, 2.5, 0.0]]), frame=1).tolist()
+    [[4.0, 4.0, 0.0]]
+    """
     return _move(motion, points, motion.displacement[frame])
 
 

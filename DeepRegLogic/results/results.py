@@ -37,6 +37,18 @@ class Results:
     Raises
     ------
     InputError : a motion that does not belong to the cine, labels of another size, points of another shape.
+
+    Examples
+    --------
+    >>> from DeepRegLogic import Labels, Results
+    >>> from DeepRegLogic.synthetic import cine_phantom
+    >>> phantom = cine_phantom(seed=1, size=64, frames=5)
+    >>> results = Results(phantom.motion, phantom.cine, Labels.of_map(phantom.labels[0], phantom.label_names))
+    >>> results.map("jacobian").shape
+    (5, 64, 64)
+    >>> area = results.curve("sizes")[1]  # mm^2 of the label 1 in every frame
+    >>> results.label_names[1], bool(area.min() < 0.9 * area[0])
+    ('LV blood', True)
     """
 
     def __init__(

@@ -54,6 +54,21 @@ def write_motion(
     InputError : cine and motion, or labels and motion, do not fit together; an unknown suffix.
     OutputError : the folder cannot be written or is full.
     Cancelled : ``cancel`` was set.
+
+    Examples
+    --------
+    >>> from DeepRegLogic import write_motion
+    >>> from DeepRegLogic.synthetic import cine_phantom
+    >>> phantom = cine_phantom(seed=1, size=32, frames=2)
+    >>> for path in write_motion(phantom.motion, phantom.cine, "out"):
+    ...     print(path.as_posix())
+    out/short-axis-phantom-1_compensated.seq.nrrd
+    out/short-axis-phantom-1_propagated.seq.nrrd
+    out/short-axis-phantom-1_jacobian.seq.nrrd
+    out/fields/displacement_000.nrrd
+    out/fields/inverse_000.nrrd
+    out/fields/displacement_001.nrrd
+    out/fields/inverse_001.nrrd
     """
     results = Results(motion, cine, None if labels is None else Labels.of_map(labels))
     return write_results(results, folder, field_suffix=field_suffix, progress=progress, cancel=cancel)
