@@ -1,6 +1,7 @@
 # make demo   registers the bundled example; the results are in out/demo
 # make screenshots   pictures of the module's panel and views, in out/screenshots
 # make test   style, format, types and all tests
+# make sentences   the numerics' sentences for translators, after one was changed
 # make coverage   all tests, and which lines they reach; fails below the floor in pyproject.toml
 # All make the virtual environment .venv first. Other values: make PYTHON=python3.12 TORCH="torch==2.13.0+cpu" ...
 
@@ -10,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format coverage screenshots clean
+.PHONY: demo test lint format coverage sentences screenshots clean
 
 demo: $(READY)
 	$(BIN)/python Resources/Scripts/demo.py --output out/demo
@@ -29,6 +30,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+sentences: $(READY)
+	$(BIN)/python Testing/helpers/collect_sentences.py
 
 screenshots: $(READY)
 	$(BIN)/python Testing/host/screenshots.py out/screenshots

@@ -114,7 +114,7 @@ def test_labels_of_another_size(command, tmp_path, beating, capsys):
 
 def test_the_script_writes_a_scene_too(command, tmp_path, repository, scene):
     import slicer
-    from TemporalRegistrationLib.generation import generatedNodesOf
+    from TemporalRegistrationLib.kinds.generate import generatedNodesOf
 
     spec = importlib.util.spec_from_file_location("generate_script", repository / "Resources/Scripts/generate.py")
     script = importlib.util.module_from_spec(spec)

@@ -21,7 +21,7 @@ from DeepRegLogic.cine import Cine, Motion
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.progress import CancelToken, ProgressCallback, Reporter
 from DeepRegLogic.results.curves import CURVES
-from DeepRegLogic.results.maps import DIFFERENCE, IMAGE, MAPS, OVERLAY, Map
+from DeepRegLogic.results.maps import DIFFERENCE, IMAGE, MAPS, Map
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _

@@ -22,7 +22,7 @@ import slicer
 from DeepRegLogic import errors
 from DeepRegLogic.errors import Cancelled, InputError, RegistrationError
 
-from ..i18n import _
+from ..i18n import _, translated
 from ..steps import Steps, Task
 from . import worker
 
@@ -168,7 +168,7 @@ class Job:
             self._stepsDone(last.value)
             return
         except RegistrationError as error:
-            self._fail(error)
+            self._fail(type(error)(translated(str(error))))
             return
         except Exception as error:
             self._fail(
@@ -203,7 +203,7 @@ class Job:
             if self._cancelling:
                 self._end(State.CANCELLED, Cancelled(_("Cancelled.")))
             else:
-                self._fail(RegistrationError(event["text"]))
+                self._fail(RegistrationError(translated(event["text"])))
         elif name == "ready":
             self._send()
         elif self.state is not State.RUNNING or event.get("id") != self._number:
@@ -211,10 +211,11 @@ class Job:
         elif name == "cancelled" or (self._cancelling and name in ("result", "error")):
             self._end(State.CANCELLED, Cancelled(_("Cancelled.")))
         elif name == "progress" and not self._cancelling:
-            self._become(State.RUNNING, _READING + (_COMPUTING - _READING) * event["fraction"], event["text"])
+            fraction = _READING + (_COMPUTING - _READING) * event["fraction"]
+            self._become(State.RUNNING, fraction, translated(event["text"]))
         elif name == "error":
             kind = getattr(errors, event["kind"], RegistrationError)
-            self._fail(kind(event["text"]))
+            self._fail(kind(translated(event["text"])))
         elif name == "result":
             self._killTimer.stop()
             self._steps = self.task.finish(self._folder / "results", event["result"])
