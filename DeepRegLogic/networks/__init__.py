@@ -9,7 +9,7 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from .base import GENERATE, NETWORKS, REGISTER, UNCERTAINTY, CineNetwork, GenerativeNetwork, MotionNetwork, build
+from .base import GENERATE, NETWORKS, REGISTER, UNCERTAINTY, CineNetwork, MotionNetwork, build
 from .dragnet import DragNet
 from .dragnet_flow import DragNetFlow
 from .tlrn import TLRN
@@ -27,7 +27,6 @@ __all__ = [
     "CineNetwork",
     "DragNet",
     "DragNetFlow",
-    "GenerativeNetwork",
     "MotionNetwork",
     "ProbabilisticVoxelMorph",
     "VoxelMorph",

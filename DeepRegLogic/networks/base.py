@@ -61,14 +61,10 @@ class MotionNetwork(nn.Module):
         """
         raise NotImplementedError
 
-
-class GenerativeNetwork(MotionNetwork):
-    """A network that can also make a motion from the first frames alone (capability "generate")."""
-
     def new_motion(
         self, images: torch.Tensor, n_frames: int, phase: torch.Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Transformation]:
-        """Draw the motion of N cines that begin with real frames.
+        """Draw the motion of N cines that begin with real frames; of networks with the capability "generate".
 
         Parameters
         ----------

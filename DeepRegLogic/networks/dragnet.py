@@ -18,7 +18,7 @@ from torch import nn
 from .. import flow
 from ..transformations import Displacement, Transformation
 from ..uncertainty.covariance import compose
-from .base import GENERATE, REGISTER, UNCERTAINTY, GenerativeNetwork, register
+from .base import GENERATE, REGISTER, UNCERTAINTY, MotionNetwork, register
 from .layers import (
     ConvLSTM,
     DenseFeatures,
@@ -36,7 +36,7 @@ from .layers import (
 
 
 @register("dragnet")
-class DragNet(GenerativeNetwork):
+class DragNet(MotionNetwork):
     """The published network, with 1 218 253 parameters: images of any size go through a grid of 128 x 128 pixels.
 
     Its motion is a displacement that resamples the moving image onto the fixed one.

@@ -13,7 +13,7 @@ from ..cine import Cine, Motion
 from ..errors import InputError
 from ..grid import working_shape
 from ..io.write import as_type
-from ..networks import GenerativeNetwork
+from ..networks import GENERATE, MotionNetwork
 from ..progress import CancelToken, ProgressCallback, Reporter
 from ..results.resample import propagate
 from . import prepare
@@ -85,7 +85,7 @@ def generate_cine(
     chosen = choose_device(device)
     loaded = zoo.load_model(model, str(chosen))
     network = loaded.network
-    if not isinstance(network, GenerativeNetwork):
+    if GENERATE not in network.capabilities:
         raise InputError(f"The model '{loaded.card.name}' cannot generate; choose one like '{MODEL}'.")
     grid = frame.grid
     images = prepare.scaled(frame, (slice(None),) * 2)
@@ -164,7 +164,7 @@ def _check_image(frame: Cine) -> None:
 
 @torch.inference_mode()
 def rollout(
-    network: GenerativeNetwork, images: torch.Tensor, count: int, n_frames: int, generator: torch.Generator
+    network: MotionNetwork, images: torch.Tensor, count: int, n_frames: int, generator: torch.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Displacement and inverse ``[count, 2, H, W]`` in pixels of the frames 0 to ``n_frames - 1`` of ``count`` samples.
 

@@ -7,7 +7,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import Field, asdict, fields, is_dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +24,11 @@ from .summary import summary
 LIBRARIES = ("numpy", "torch", "SimpleITK", "monai", "pydicom", "matplotlib", "slicer-core", "vtk")
 
 
+def _column(figure: Field[Any]) -> str:
+    """The column of a figure of ``FrameQuality``: its name and unit."""
+    return "_".join(part for part in (figure.name, figure.metadata["unit"]) if part)
+
+
 def frame_rows(results: Results) -> list[dict[str, object]]:
     """One mapping a frame: number, time, quality, figures of every map (``maps.MAPS``) and curve (``curves.CURVES``).
 
@@ -36,11 +41,8 @@ def frame_rows(results: Results) -> list[dict[str, object]]:
             row["time_s"] = float(motion.times[t])
         row["reference"] = t == motion.reference
         for figure in fields(FrameQuality):
-            unit = figure.metadata["unit"]
             value = getattr(quality, figure.name)
-            row["_".join(part for part in (figure.name, unit) if part)] = (
-                " ".join(str(n) for n in value) if isinstance(value, tuple) else value
-            )
+            row[_column(figure)] = " ".join(str(n) for n in value) if isinstance(value, tuple) else value
         for (name, statistic), values in results.statistics.items():
             row[maps.column_name(name, statistic)] = float(values[t])
         for name, series in results.curves.items():
@@ -109,6 +111,7 @@ def report_content(
         "provenance": dict(motion.provenance),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "labels": {str(n): name for n, name in results.label_names.items()},
+        "columns": {_column(figure): figure.metadata["title"] for figure in fields(FrameQuality)},
         "means over": results.region_name,
         "doubtful": {str(t): list(reasons) for t, reasons in results.doubts().items()},
         "frames": frame_rows(results),

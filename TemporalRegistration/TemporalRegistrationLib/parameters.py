@@ -41,7 +41,7 @@ class TemporalRegistrationParameterNode:
     model, pairModel, generateModel - Names of models of the zoo; empty for refinement from zero.
     quality - A name of DeepRegLogic's PRESETS.
     device - Where to compute: "auto", "cpu", "cuda:0", ...
-    similarity, smoothness - Of the refinement.
+    similarity, regulariser, smoothness - Of the refinement.
     showCompensated ... opacity - The switches of the review.
     colors - Name of the map that colors the image, or empty.
     doubtfulLimit - Uncertainty in mm above which a place or a frame is doubtful.
@@ -77,6 +77,7 @@ class TemporalRegistrationParameterNode:
     quality: str = DEFAULT_QUALITY
     device: str = "auto"
     similarity: str = _REFINEMENT.similarity
+    regulariser: str = _REFINEMENT.regulariser
     smoothness: Annotated[float, WithinRange(0.01, 10.0)] = _REFINEMENT.smoothness
     showCompensated: bool = False
     showLabels: bool = True

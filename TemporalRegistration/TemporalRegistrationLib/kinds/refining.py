@@ -10,8 +10,8 @@ from ..i18n import _
 
 
 def refinementOf(settings) -> bool | dict[str, object]:
-    """The argument ``refine`` for the chosen quality, similarity and smoothness, as JSON has it."""
-    changes = {"similarity": settings.similarity, "smoothness": settings.smoothness}
+    """The argument ``refine`` for the chosen quality, similarity, regulariser and smoothness, as JSON has it."""
+    changes = {name: getattr(settings, name) for name in ("similarity", "regulariser", "smoothness")}
     refinement = refinement_of(settings.quality, **changes)
     return False if refinement is None else asdict(refinement)
 

@@ -38,7 +38,9 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
         values = [getattr(quality, field.name) for quality in motion.quality]
         fraction = field.metadata["fraction_of"]
         unit = field.metadata["unit"] or (f"fraction of {fraction}" if fraction else "")
-        columns.append((_column(field.name.replace("_", " "), values), unit))
+        column = field.name.replace("_", " ")
+        columns.append((_column(column, values), unit))
+        node.SetColumnDescription(column, _(field.metadata["title"]))
     for (name, statistic), values in results.statistics.items():
         columns.append((_column(f"{name} {statistic}", values), results.maps[name].unit))
     return _withColumns(node, columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from DeepRegLogic.registration.presets import PRESETS
+from DeepRegLogic.regularisers import REGULARISERS
 from DeepRegLogic.similarities import SIMILARITIES
 
 from ..i18n import _
@@ -23,6 +24,7 @@ class MethodPart(Part):
             "quality": [(_(preset.title), name) for name, preset in PRESETS.items()],
             "device": [(_("Automatic"), "auto"), (_("CPU"), "cpu")],
             "similarity": [(_(entry.title), name) for name, entry in SIMILARITIES.items()],
+            "regulariser": [(_(entry.title), name) for name, entry in REGULARISERS.items()],
         }
         self._boxes = {name: getattr(ui, f"{name}ComboBox") for name in items}
         for name, box in self._boxes.items():
