@@ -11,6 +11,7 @@ that was killed is known, and removed by the next. A sentence names the place th
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -45,16 +46,29 @@ def named(path: str | Path) -> Path:
     return path
 
 
+@contextmanager
+def _called(hidden: Path, asked: Path) -> Iterator[None]:
+    """Within the block sentences call a hidden place what the user calls it."""
+    token = _places.set((*_places.get(), (hidden, asked)))
+    try:
+        yield
+    finally:
+        _places.reset(token)
+
+
 def _sentence(target: Path, error: Exception) -> str:
     number = getattr(error, "errno", None)
     place = named(target)
+    text = getattr(error, "strerror", None) or str(error)
+    for hidden, asked in reversed(_places.get()):
+        text = text.replace(str(hidden), str(asked))
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "No space left" in str(error):
         return f"'{place}' could not be written: the disk is full; free some space or choose another folder."
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"'{place}' could not be written: no permission; choose another folder."
     if number in (errno.ENOTDIR, errno.EEXIST):
         return f"'{place}' could not be written: a part of its path is a file, not a folder; choose another folder."
-    lines = [line.strip() for line in (getattr(error, "strerror", None) or str(error)).splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"'{place}' could not be written: {(lines[-1] if lines else type(error).__name__).rstrip('.')}."
 
 
@@ -89,65 +103,103 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
+def _new_place(home: Path, prefix: str) -> tuple[Path, int]:
+    """A new hidden folder, and the handle that locks it for as long as this process lives, or until it is closed."""
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=prefix, dir=home.absolute()))
+        try:
+            return place, _hold(place)
+        except OSError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            if not isinstance(error, FileNotFoundError):
+                raise
+
+
 def _hold(place: Path) -> int:
-    """Lock a hidden place for as long as this process lives; the handle lets go of it when closed."""
+    """Lock a new place; FileNotFoundError where another run took it for abandoned before it was locked."""
     if fcntl is None:
         return os.open(place / _HELD, os.O_CREAT | os.O_RDWR)
     handle = os.open(place, os.O_RDONLY)
-    with suppress(OSError):  # some network drives have no locks
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lost = not place.exists()
+    except BlockingIOError:
+        lost = True
+    except OSError:  # some network drives have no locks
+        lost = False
+    if lost:
+        os.close(handle)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
     return handle
 
 
-def _is_abandoned(place: Path) -> bool:
-    """Whether no living process holds the place."""
+def _remove_abandoned(place: Path) -> None:
+    """Remove a hidden place unless a living process holds it."""
     if fcntl is None:
-        with suppress(FileNotFoundError):
-            try:
-                (place / _HELD).unlink()
-            except PermissionError:
-                return False
-        return True
-    try:
-        handle = os.open(place, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return True
-
-
-def _remove_abandoned(home: Path, prefix: str) -> None:
-    for place in home.iterdir() if home.is_dir() else ():
-        if place.name.startswith(prefix) and place.is_dir() and not place.is_symlink() and _is_abandoned(place):
+        with suppress(PermissionError):
+            (place / _HELD).unlink(missing_ok=True)
             shutil.rmtree(place, ignore_errors=True)
+        return
+    with suppress(OSError):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(place, ignore_errors=True)  # still locked, so that a run that has just made it sees
+        finally:
+            os.close(handle)
+
+
+def _hidden_name(target: Path, kind: str) -> str:
+    """What the names of a target's hidden folders begin with: not those of any other's, and short."""
+    name = os.fsencode(target.name)
+    short = target.name if len(name) <= 120 else f"{target.name[:30]}-{hashlib.sha256(name).hexdigest()[:16]}"
+    return f".{short}.{kind}-"
+
+
+def _hidden_places(home: Path, prefix: str) -> list[Path]:
+    """The folders in ``home`` that are called ``prefix`` and one word more."""
+    found = [place for place in home.iterdir() if place.name.startswith(prefix)] if home.is_dir() else []
+    return [p for p in found if "." not in p.name[len(prefix) :] and p.is_dir() and not p.is_symlink()]
 
 
 @contextmanager
 def _hidden(home: Path, prefix: str, asked: Path) -> Iterator[Path]:
     """A new hidden folder in ``home``, called ``asked`` in sentences; removed at the end, as are new parents."""
     new: list[Path] = []
-    place, handle, token = None, None, None
+    place, handle = None, None
     try:
         with writing(asked):
             new = _make_folder(home)
-            _remove_abandoned(home, prefix)
-            place = Path(tempfile.mkdtemp(prefix=prefix, dir=home))
-            handle = _hold(place)
-        token = _places.set((*_places.get(), (place, asked)))
-        yield place
+            for former in _hidden_places(home, prefix):
+                _remove_abandoned(former)
+            place, handle = _new_place(home, prefix)
+        with _called(place, asked):
+            yield place
     finally:
-        if token is not None:
-            _places.reset(token)
         if handle is not None:
             os.close(handle)
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)
         _remove_empty(new)
+
+
+def _expanded(path: str | Path) -> Path:
+    """With the home folder for a ``~``; a name that begins with one and is nobody's stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
+def _files(folder: Path) -> set[str]:
+    """The names of all that is in a folder and below, but for the folders themselves."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+
+
+def _check_kinds(source: Path, target: Path) -> None:
+    """Raise ``OutputError`` where a file would have to take the place of a folder, or a folder that of a file."""
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if os.path.lexists(place) and place.is_dir() != path.is_dir():
+            kind = "folder" if place.is_dir() else "file"
+            raise OutputError(f"'{named(place)}' could not be written: there is a {kind} of that name.")
 
 
 def _move(source: Path, target: Path) -> None:
@@ -167,7 +219,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     ------
     OutputError : the place cannot be written or is full. Whatever is raised inside, nothing is left behind.
     """
-    path = Path(path).expanduser()
+    path = _expanded(path)
     with _hidden(path.parent, ".unfinished-", path.parent) as place, writing(path):
         yield place / path.name
         os.replace(place / path.name, path)
@@ -183,9 +235,10 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     ------
     OutputError : the place cannot be written or is full. Whatever is raised inside, nothing is left behind.
     """
-    folder = Path(folder).expanduser()
+    folder = _expanded(folder)
     with _hidden(folder, ".unfinished-", folder) as place, writing(folder):
         yield place
+        _check_kinds(place, folder)
         for item in sorted(place.iterdir()):
             if item.name != _HELD:
                 _move(item, folder / item.name)
@@ -207,25 +260,22 @@ def own_folder(folder: str | Path, inputs: Iterable[str | Path] = (), ours: Iter
     OutputError : ``folder`` is something else's, or cannot be made or renamed. Errors of the block itself pass as they
         are; ``writing`` makes sentences of those of writers.
     """
-    folder = Path(folder).expanduser()
-    target = Path(os.path.abspath(folder))
-    _check_owned(folder, target, set(ours))
-    _check_apart(folder, target, [Path(place).expanduser() for place in inputs])
+    folder = _expanded(folder)
+    target, ours = Path(os.path.abspath(folder)), set(ours)
     with writing(folder):
+        _check_owned(folder, target, ours)
+        _check_apart(folder, target, [_expanded(place) for place in inputs])
         _bring_back(target)
-    with _hidden(target.parent, f".{target.name[:60]}.unfinished-", folder) as place:
+    prefix = _hidden_name(target, "unfinished")
+    with _hidden(target.parent, prefix, folder) as place, _called(place / "results", folder):
         work = place / "results"
         with writing(folder):
             work.mkdir()
-        token = _places.set((*_places.get(), (work, folder)))
-        try:
-            yield work
-        finally:
-            _places.reset(token)
+        yield work
         with writing(folder):
-            files = sorted(path.relative_to(work).as_posix() for path in work.rglob("*") if not path.is_dir())
-            text = json.dumps({"written by": "TemporalRegistration", "files": files}, indent=1, ensure_ascii=False)
+            text = json.dumps({"written by": "TemporalRegistration", "files": sorted(_files(work))}, indent=1)
             (work / MARKER).write_text(text + "\n", encoding="utf-8")
+            _check_owned(folder, target, ours)  # it may have got something while the work went on
             _take_name(work, target)
 
 
@@ -235,14 +285,11 @@ def _check_owned(folder: Path, target: Path, ours: set[str]) -> None:
         raise OutputError(f"The output '{folder}' is a link to '{target.resolve()}'; name the folder itself.")
     if target.exists() and not target.is_dir():
         raise OutputError(f"The output '{folder}' is a file; name a folder.")
-    with writing(folder):
-        found = [
-            path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_symlink() or path.is_file()
-        ]
-    other = sorted(name for name in set(found) - ours - {MARKER} - _listed(target) if Path(name).name not in _LITTER)
+    names = _files(target) - ours - {MARKER} - _listed(target)
+    other = sorted(name for name in names if Path(name).name not in _LITTER)
     if other:
-        names = ", ".join(f"'{name}'" for name in other[:3]) + (f" and {len(other) - 3} more" if other[3:] else "")
-        raise OutputError(f"The output folder '{folder}' holds other files ({names}); name a new or an empty folder.")
+        some = ", ".join(f"'{name}'" for name in other[:3]) + (f" and {len(other) - 3} more" if other[3:] else "")
+        raise OutputError(f"The output folder '{folder}' holds other files ({some}); name a new or an empty folder.")
 
 
 def _listed(target: Path) -> set[str]:
@@ -255,8 +302,10 @@ def _listed(target: Path) -> set[str]:
 
 
 def _check_apart(folder: Path, target: Path, inputs: Iterable[Path]) -> None:
-    """Raise ``OutputError`` where the target holds an input, or lies in one."""
+    """Raise ``OutputError`` where the target holds an input, or lies in one, or is where we are."""
     place = target.resolve()
+    if Path.cwd().is_relative_to(place):  # another folder takes its name, and who is in it is nowhere
+        raise OutputError(f"The output folder '{folder}' is the one that you are in; name a folder in it or elsewhere.")
     for path in inputs:
         source = path.resolve()
         if source.is_relative_to(place):
@@ -265,17 +314,12 @@ def _check_apart(folder: Path, target: Path, inputs: Iterable[Path]) -> None:
             raise OutputError(f"The output folder '{folder}' lies in the input '{path}'; name a folder outside of it.")
 
 
-def _former(target: Path) -> str:
-    return f".{target.name[:60]}.former-"
-
-
 def _bring_back(target: Path) -> None:
     """Give an earlier result its name again where a run was killed between taking it away and putting its own there."""
-    for place in target.parent.iterdir() if target.parent.is_dir() else ():
-        if place.name.startswith(_former(target)) and place.is_dir():
-            if not target.exists() and (place / "results").is_dir():
-                (place / "results").rename(target)
-            shutil.rmtree(place, ignore_errors=True)
+    for place in _hidden_places(target.parent, _hidden_name(target, "former")):
+        if not target.exists() and (place / "results").is_dir():
+            (place / "results").rename(target)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _take_name(work: Path, target: Path) -> None:
@@ -283,12 +327,12 @@ def _take_name(work: Path, target: Path) -> None:
     if not target.exists():
         work.rename(target)
         return
-    earlier = Path(tempfile.mkdtemp(prefix=_former(target), dir=target.parent)) / "results"
-    target.rename(earlier)
+    former = Path(tempfile.mkdtemp(prefix=_hidden_name(target, "former"), dir=target.parent))
+    earlier = former / "results"
     try:
+        target.rename(earlier)
         work.rename(target)
-    except OSError:
-        earlier.rename(target)
-        _remove_empty([earlier.parent])
-        raise
-    shutil.rmtree(earlier.parent, ignore_errors=True)
+    finally:
+        if earlier.exists() and not target.exists():
+            earlier.rename(target)
+        shutil.rmtree(former, ignore_errors=True)
