@@ -1,0 +1,108 @@
+"""Golden numbers: fields of fixed inputs, as they were measured before the code was put into rooms.
+
+A change of these numbers is a change of results, whatever it was meant to be.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from DeepRegLogic import Cine, Grid, Refinement, generate_cine, register_cine, register_pair
+from DeepRegLogic.synthetic import cine_phantom, lemniscate_sequence
+
+SHORT = Refinement("lncc", 9, 0.2, 0.005, 1.5, 1.0, ((4.0, 8), (2.0, 8)), 0.3, 5e-4, "diffusion")
+MSE = Refinement("mse", 9, 0.2, 0.005, 1.5, 1.0, ((4.0, 10), (1.0, 5)), 0.3, 5e-4, "diffusion")
+
+
+@pytest.fixture(scope="module")
+def beat() -> Cine:
+    return cine_phantom(5, size=72, spacing=2.4, frames=7).cine
+
+
+@pytest.fixture(scope="module")
+def four() -> Cine:
+    return cine_phantom(3, view="four-chamber", size=64, spacing=2.6, frames=6).cine
+
+
+def agrees(displacement: np.ndarray, mean: float, middle: tuple[float, ...]) -> None:
+    """The mean length of the components, and the displacement at the middle of the middle frame, in voxels."""
+    centre = tuple(n // 2 for n in displacement.shape[2:])
+    assert float(np.abs(displacement).mean()) == pytest.approx(mean, rel=2e-4)
+    np.testing.assert_allclose(displacement[(len(displacement) // 2, slice(None), *centre)], middle, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "mean", "middle"),
+    [
+        ("tlrn-cardiac", 0.3440475, (-0.8963674, 0.8234456)),
+        ("dragnet-cardiac", 0.3072973, (-0.9395490, 0.7008036)),
+        ("voxelmorph-cardiac", 0.3583803, (-1.5366731, 1.8623602)),
+        ("voxelmorph-probabilistic", 0.3685266, (-1.4185100, 1.4699411)),
+    ],
+)
+def test_networks_alone(beat, model, mean, middle):
+    agrees(register_cine(beat, model, refine=False, device="cpu").displacement, mean, middle)
+
+
+@pytest.mark.parametrize(
+    ("model", "mean", "middle"),
+    [
+        ("tlrn-cardiac", 0.1897208, (-0.4126492, 0.6175277)),
+        ("dragnet-cardiac", 0.1929439, (-0.4110957, 0.6018865)),
+        ("voxelmorph-cardiac", 0.1817484, (-0.5358332, 0.4448780)),
+        ("voxelmorph-probabilistic", 0.1808647, (-0.3627955, 0.6202586)),
+    ],
+)
+def test_refined_in_both_directions_of_time(four, model, mean, middle):
+    open_end = Cine(four.frames[:4], four.grid, four.times[:4], name="open")
+    motion = register_cine(open_end, model, reference=1, refine=SHORT, device="cpu")
+    agrees(motion.displacement, mean, middle)
+
+
+@pytest.mark.parametrize(
+    ("model", "mean", "middle"),
+    [
+        ("tlrn-lemniscate", 1.2384564, (-1.8801699, 0.6650662)),
+        ("tlrn-shared-lemniscate", 1.3189408, (-1.8301146, 0.4277120)),
+        ("voxelmorph-lemniscate", 1.2287424, (-3.2903686, 0.1908882)),
+    ],
+)
+def test_lemniscates(model, mean, middle):
+    cine = Cine(lemniscate_sequence(7), Grid.of_array((64, 64)), name="lem")
+    motion = register_cine(cine, model, reference=0, refine=False, cyclic=False, device="cpu")
+    agrees(motion.displacement, mean, middle)
+
+
+def test_refinement_from_zero_by_squared_differences(four):
+    open_end = Cine(four.frames[:4], four.grid, four.times[:4], name="open")
+    agrees(register_cine(open_end, None, refine=MSE, device="cpu").displacement, 0.3203771, (-1.1973488, 0.7245454))
+
+
+def test_a_region_of_interest(beat):
+    motion = register_cine(beat, roi=((10, 14), (58, 60)), refine=SHORT, device="cpu")
+    agrees(motion.displacement, 0.2154807, (-1.2117114, 0.8371223))
+
+
+def test_a_stack_through_a_network_of_slices():
+    slices = [cine_phantom(s, size=48, spacing=3.6, frames=5).cine.frames for s in (1, 2, 3, 4)]
+    stack = Cine(np.stack(slices, axis=1), Grid((48, 48, 4), (3.6, 3.6, 8.0)), np.arange(5) * 0.1, name="stack")
+    plain = register_cine(stack, refine=False, device="cpu")
+    agrees(plain.displacement, 0.1210051, (0.0, -0.0991846, -0.3733075))
+    refined = register_cine(stack, refine=SHORT, device="cpu")
+    agrees(refined.displacement, 0.1675881, (0.0787752, 0.5854489, 0.6320019))
+
+
+def test_a_pair_of_different_grids(beat, four):
+    fixed = Cine(beat.frames[:1], beat.grid, name="a")
+    moving = Cine(four.frames[2:3], Grid((64, 64, 1), (2.7, 2.7, 1.0), (3.0, 1.0, 0.0)), name="b")
+    motion = register_pair(fixed, moving, refine=False, device="cpu")
+    agrees(motion.displacement, 0.7082554, (-1.5250208, -1.2565628))
+
+
+def test_new_cines():
+    image = cine_phantom(9, size=64, spacing=2.4).cine.frames[:1]
+    frame = Cine(image, Grid.of_array((64, 64), (2.4, 2.4)), name="f")
+    samples = generate_cine(frame, 6, 3, seed=3, device="cpu")
+    for sample, mean in zip(samples, (0.1737961, 0.0742217, 0.1736677), strict=True):
+        assert float(np.abs(sample.motion.displacement).mean()) == pytest.approx(mean, rel=1e-3)
