@@ -83,7 +83,7 @@ def checked(path: Path, repository: Path) -> str:
     """What mypy says of a file; the package is taken from the source tree as if it were installed."""
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary"]
     done = subprocess.run(
-        [*command, f"--cache-dir={path.parent / 'cache'}", str(path)],
+        [*command, "--cache-dir=cache", path.name],
         cwd=path.parent,
         env={**os.environ, "MYPYPATH": str(repository)},
         capture_output=True,
