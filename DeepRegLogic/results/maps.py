@@ -49,6 +49,8 @@ class Map:
     on : "reference", or "frame" where its voxels are those of the frames.
     kind : "image" (shown and written as the cine is), "difference" (of images) or "overlay" (coloured, over the cine).
     explanation : what a switch tells of it.
+    noun : what it is called in the names of nodes, the title in lower case where it is "".
+    above : whether it can be shown only above the limit that makes a place doubtful.
     file : what stands for it in file names and columns, its name where it is None; "" is not written.
     statistics : figures of every frame for tables, out of "min", "max" (over the frame) and "mean" (over the labels, or
         what moves).
@@ -65,6 +67,8 @@ class Map:
     on: str = "reference"
     kind: str = OVERLAY
     explanation: str = ""
+    noun: str = ""
+    above: bool = False
     file: str | None = None
     statistics: tuple[str, ...] = ("mean", "max")
     ratio: bool = False
@@ -142,7 +146,10 @@ def _entropy_limits(ndim: int) -> tuple[float, float]:
 
 
 MAPS.add("compensated", Map("motion-compensated", "", _compensated, kind=IMAGE, statistics=(), figure=""))
-MAPS.add("difference", Map("difference", "", _difference, kind=DIFFERENCE, file="", statistics=(), figure=""))
+MAPS.add(
+    "difference",
+    Map("difference", "", _difference, kind=DIFFERENCE, palette="change", file="", statistics=(), figure=""),
+)
 MAPS.add("propagated", Map("propagated reference", "", _propagated, on="frame", kind=IMAGE, statistics=(), figure=""))
 MAPS.add(
     "jacobian",
@@ -152,7 +159,8 @@ MAPS.add(
         _jacobian,
         limits=(0.5, 1.5),
         palette="change",
-        explanation="Color where tissue shrinks (blue) and where it grows (red)",
+        explanation="Color tissue that shrinks (blue) or grows (red): the Jacobian determinant",
+        noun="Jacobian",
         statistics=("min", "max"),
         ratio=True,
     ),
@@ -166,6 +174,7 @@ MAPS.add(
         limits=(0.0, 2.0),
         palette="heat",
         explanation="Color where the motion is uncertain, in millimeters",
+        above=True,
         file="deviation",
         figure="uncertainty",
         needs_covariance=True,
@@ -178,7 +187,7 @@ MAPS.add(
         "nats",
         _entropy,
         limits=_entropy_limits,
-        explanation="Color the entropy of the motion, as in the DragNet paper",
+        explanation="Color the entropy of the motion: its uncertainty in all directions together",
         statistics=(),
         figure="",
         needs_covariance=True,
