@@ -1,7 +1,7 @@
 """Images with known motion, made from a seed: there is no end of them, and every one comes back from its seed."""
 
 from .lemniscate import FIT, WIDE, Recipe, lemniscate_batch, lemniscate_sequence
-from .phantom import Phantom, PhantomArrays, cine_phantom, phantom_arrays, rereference
+from .phantom import Phantom, PhantomArrays, cine_phantom, phantom_arrays
 
 __all__ = [
     "FIT",
@@ -13,5 +13,4 @@ __all__ = [
     "lemniscate_batch",
     "lemniscate_sequence",
     "phantom_arrays",
-    "rereference",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -145,24 +145,6 @@ def phantom_arrays(
             "area_ejection_fraction": round(1 - float((areas / areas[0]).min()), 3) if areas[0] else None,
         },
     )
-
-
-def rereference(motion: Motion, frame: int) -> Motion:
-    """The same motion with another reference frame, by composition; quality and folds are not measured anew.
-
-    Raises
-    ------
-    InputError : there is no such frame.
-    """
-    if frame not in range(len(motion)):
-        raise InputError(f"Frame {frame} is not one of the {len(motion)} frames.")
-    out = torch.from_numpy(np.array(motion.displacement))
-    back = torch.from_numpy(np.array(motion.inverse))
-    displacement = flow.compose(out, back[frame : frame + 1].expand_as(out))
-    inverse = flow.compose(out[frame : frame + 1].expand_as(out), back)
-    displacement[frame] = 0
-    inverse[frame] = 0
-    return replace(motion, reference=frame, displacement=displacement.numpy(), inverse=inverse.numpy(), quality=())
 
 
 def _check(view: str, frames: int, size: int, spacing: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -29,3 +31,14 @@ def image_and_field(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     field = flow.smooth(noise[:, 1:], 5.0)[0]
     field = field / field.abs().amax() * torch.tensor([1.5, 3.0, 4.0][-grid.ndim :]).view(-1, *[1] * grid.ndim)
     return image.numpy(), field.numpy()
+
+
+def rereference(motion, frame):
+    """The same ``Motion`` seen from another reference frame, by composition; without its quality."""
+    out = torch.from_numpy(np.array(motion.displacement))
+    back = torch.from_numpy(np.array(motion.inverse))
+    displacement = flow.compose(out, back[frame : frame + 1].expand_as(out))
+    inverse = flow.compose(out[frame : frame + 1].expand_as(out), back)
+    displacement[frame] = 0
+    inverse[frame] = 0
+    return replace(motion, reference=frame, displacement=displacement.numpy(), inverse=inverse.numpy(), quality=())

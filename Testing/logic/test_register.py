@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from made_fields import rereference
 from made_geometry import rotation
 
 from DeepRegLogic import Cancelled, CancelToken, Cine, Grid, InputError, MemoryBudgetError, ModelError, zoo
@@ -10,7 +11,7 @@ from DeepRegLogic.registration.prepare import check_memory, find_reference, is_c
 from DeepRegLogic.registration.presets import Refinement
 from DeepRegLogic.registration.refine import FrameTimes
 from DeepRegLogic.registration.register import register_cine, register_pair
-from DeepRegLogic.synthetic import cine_phantom, rereference
+from DeepRegLogic.synthetic import cine_phantom
 from DeepRegLogic.transformations import StationaryVelocity
 
 QUICK = Refinement(levels=((4, 25), (2, 25)))

@@ -4,11 +4,12 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+from made_fields import rereference
 
 from DeepRegLogic import flow
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.results import resample
-from DeepRegLogic.synthetic import cine_phantom, phantom_arrays, rereference
+from DeepRegLogic.synthetic import cine_phantom, phantom_arrays
 from DeepRegLogic.synthetic.heart_motion import cardiac_curve, contraction_maps, slide_maps
 
 VIEWS = ["short-axis", "four-chamber"]
@@ -214,9 +215,3 @@ def test_bad_arguments_are_refused_with_a_sentence(arguments, word):
     for make in (cine_phantom, phantom_arrays):
         with pytest.raises(InputError, match=word):
             make(**arguments)
-
-
-@pytest.mark.parametrize("frame", [-1, 20])
-def test_a_reference_frame_that_is_not_there_is_refused(frame):
-    with pytest.raises(InputError, match="20 frames"):
-        rereference(phantom(1, "short-axis").motion, frame)
