@@ -29,7 +29,8 @@ FLOORS = {
         {"__main__"},
     ],
     "TemporalRegistrationLib": [
-        {"i18n", "headless", "parameters"},
+        {"sentences", "headless", "parameters"},
+        {"i18n"},
         {"steps", "sample"},
         {"nodes", "run"},
         {"show", "selftest"},
