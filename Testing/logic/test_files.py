@@ -154,7 +154,7 @@ def test_whole_files_and_folders_in_an_own_folder_are_listed_by_their_names(tmp_
         "a.b.c",
         "-n",
         "$HOME",
-        "~nobody-of-this-name",
+        pytest.param("~nobody-of-this-name", marks=posix),
     ],
 )
 def test_any_name_of_a_folder_and_of_a_file_will_do(tmp_path, monkeypatch, name):
@@ -202,9 +202,8 @@ def test_names_in_another_encoding_are_listed_and_known_again(tmp_path):
     assert (tmp_path / os.fsdecode(b"caf\xe9") / name).read_text() == "new"
 
 
-_CHARACTERS = st.characters(
-    categories=["L", "N", "P", "S", "Zs"], exclude_characters='/\\:*?"<>|\0' if os.name == "nt" else "/\0"
-)
+# letters of one to four bytes, upper and lower, accents apart and together, and what shells and globs take for theirs
+_CHARACTERS = "aAbzZ09 ._-,;'()[]{}&%$#@!~^+=éÉe\u0301ßñΩжש心臓か한😀" + ("" if os.name == "nt" else '\\:*?"<>|')
 _NAMES = st.text(_CHARACTERS, min_size=1, max_size=12).filter(lambda name: name.strip(". ") == name)
 _PATHS = st.lists(_NAMES, min_size=1, max_size=3).map("/".join)
 
@@ -563,7 +562,7 @@ def test_a_relative_output_is_taken_from_where_we_are(tmp_path, monkeypatch, nam
             (work / "done.txt").write_text(text)
     assert below(tmp_path) == [f"home/out/{MARKER}", "home/out/done.txt"]
     assert (tmp_path / "home" / "out" / "done.txt").read_text() == "new"
-    with pytest.raises(OutputError, match=r"holds the input 'out/done\.txt'"):
+    with pytest.raises(OutputError, match=r"holds the input 'out.done\.txt'"):
         must_not_run(name, ["out/done.txt"])
     with pytest.raises(OutputError, match=r"lies in the input '\.'"):
         must_not_run(name, ["."])
@@ -866,7 +865,10 @@ def test_a_former_result_goes_where_there_is_a_newer_one(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize(("former", "other"), [("p" * 200 + "a", "p" * 200 + "b"), ("out.former-x", "out")])
+@pytest.mark.parametrize(
+    ("former", "other"),
+    [pytest.param("p" * 200 + "a", "p" * 200 + "b", marks=posix, id="long"), ("out.former-x", "out")],
+)
 def test_a_former_result_of_another_name_is_left_alone(tmp_path, monkeypatch, former, other):
     """As if a run on ``former`` had been killed between its two renames."""
     write(tmp_path / former, done="old")
