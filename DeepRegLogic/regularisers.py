@@ -6,8 +6,9 @@ A price is added by one decorated function:
     def diffusion(field, spacing=None): ...
 
 All are means over voxels, components and derivatives, of fields in voxels. Voxels may be longer along one axis than
-another: with ``spacing`` (mm, in array order) derivatives are per length of the shortest spacing. Light to import, as
-``similarities``.
+another: with ``spacing`` (mm, in array order) derivatives are per length of the shortest spacing; a component counts in
+voxels of its own axis still, but for ``elastic``. An axis of one voxel has no derivative and costs nothing. Light to
+import, as ``similarities``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ def _steps(ndim: int, spacing: Sequence[float] | None) -> list[float]:
     return [1.0] * ndim if spacing is None else [s / min(spacing) for s in spacing]
 
 
+def _difference(field: torch.Tensor, axis: int, step: float) -> torch.Tensor:
+    """Forward difference along a spatial axis; zero along one of a single voxel."""
+    import torch
+
+    return field.diff(dim=axis + 2) / step if field.shape[axis + 2] > 1 else torch.zeros_like(field)
+
+
 @regulariser("diffusion", "Diffusion (first differences)")
 def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
     """Mean squared forward difference, mean over the axes, components and voxels.
@@ -66,7 +74,7 @@ def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> to
 
     ndim = field.ndim - 2
     steps = _steps(ndim, spacing)
-    terms = [(field.diff(dim=axis + 2) / steps[axis]).square().mean() for axis in range(ndim)]
+    terms = [_difference(field, axis, steps[axis]).square().mean() for axis in range(ndim)]
     return torch.stack(terms).mean()
 
 
@@ -92,8 +100,7 @@ def bending(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torc
     terms = []
     for a in range(ndim):
         for b in range(ndim):
-            second = field.diff(dim=a + 2).diff(dim=b + 2) / (steps[a] * steps[b])
-            terms.append(second.square().mean() if second.numel() else field.new_zeros(()))
+            terms.append(_difference(_difference(field, a, steps[a]), b, steps[b]).square().mean())
     return torch.stack(terms).mean()
 
 
@@ -111,7 +118,7 @@ def elastic(field: torch.Tensor, spacing: Sequence[float] | None = None, dilatio
     steps = _steps(ndim, spacing)
     rows = []
     for axis in range(ndim):
-        row = field.diff(dim=axis + 2) / steps[axis]
+        row = _difference(field, axis, steps[axis])
         for other in range(ndim):
             if other != axis:  # to the centre of the cell
                 n = row.shape[other + 2]
