@@ -109,15 +109,16 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene |
 def _refinement(arguments: argparse.Namespace) -> object:
     """The argument ``refine`` of ``register_cine``, None where nothing was said of it."""
     changes = {"similarity": arguments.similarity, "regulariser": arguments.regulariser}
+    quality, changed = arguments.quality, any(changes.values())
     if arguments.refine is False:
-        if arguments.quality or any(changes.values()):
+        if quality or changed:
             raise InputError(
                 "--no-refine leaves no refinement that --quality, --similarity or --regulariser could set."
             )
         return False
-    if any(changes.values()):
-        return refinement_of(arguments.quality or DEFAULT_QUALITY, **changes)
-    return arguments.quality or arguments.refine
+    if quality and PRESETS[quality].refinement is None and (arguments.refine or changed):
+        raise InputError(f"--quality {quality} does not refine; leave out --refine, --similarity and --regulariser.")
+    return refinement_of(quality or DEFAULT_QUALITY, **changes) if changed else quality or arguments.refine
 
 
 def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
