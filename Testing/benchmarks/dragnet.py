@@ -30,7 +30,7 @@ import torch
 
 from DeepRegLogic import Cine, Motion, flow, register_cine, uncertainty, zoo
 from DeepRegLogic.networks import VoxelMorph
-from DeepRegLogic.prepare import scaled
+from DeepRegLogic.registration.prepare import scaled
 from DeepRegLogic.synthetic import cine_phantom
 
 FIRST_SEED = 2_700_000
@@ -169,7 +169,7 @@ def speed(model: str, baseline: str) -> dict[str, float]:
         return flow.exp(network(*pair)[0])
 
     def with_uncertainty() -> tuple[torch.Tensor, torch.Tensor]:
-        return uncertainty.carry(*uncertainty.velocity_posterior(network, *pair))
+        return uncertainty.propagate_covariance(*uncertainty.velocity_posterior(network, *pair))
 
     table = {
         "network": seconds(lambda: network(*pair)),

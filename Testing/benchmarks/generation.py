@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from monai.metrics.regression import compute_ssim_and_cs
 
-from DeepRegLogic import Cine
-from DeepRegLogic.generate import GeneratedCine, generate_cine
-from DeepRegLogic.measure import area_curve, jacobian
+from DeepRegLogic import Cine, Labels
+from DeepRegLogic.registration.generate import GeneratedCine, generate_cine
+from DeepRegLogic.results.sizes import jacobian, sizes_of
 from DeepRegLogic.synthetic import Phantom, cine_phantom
 
 FIRST_SEED, POPULATION_SEED = 2_600_000, 3_000_000
@@ -34,7 +34,8 @@ def ratios(labels: np.ndarray, label: int) -> np.ndarray:
 
 def carried(sample: GeneratedCine, label: int) -> np.ndarray:
     """Area over time of a label that a sample carries along, as a fraction of the first."""
-    areas = area_curve(jacobian(sample.motion), sample.labels[0] == label, sample.motion.grid)[1]
+    drawn = Labels.of_map(sample.labels[0] == label)
+    areas = sizes_of(jacobian(sample.motion), drawn, sample.motion.grid)[1]
     return areas / areas[0]
 
 

@@ -23,9 +23,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from DeepRegLogic import RegistrationError, flow, load_model
-from DeepRegLogic.refine import diffeomorphisms
 from DeepRegLogic.synthetic import lemniscate_batch
 from DeepRegLogic.training.subjects import TEST_SEED
+from DeepRegLogic.transformations import StationaryVelocity, unfolded
 from DeepRegLogic.zoo import Model
 
 RECIPES = ("FIT", "WIDE")
@@ -47,7 +47,7 @@ def measure(model: Model | None, images: torch.Tensor) -> tuple[np.ndarray, dict
         velocities = velocities.flatten(0, 1)
         fixed = reference[:, None].expand_as(frames).flatten(0, 1)
         frames = frames.flatten(0, 1)
-        there, back = diffeomorphisms(velocities)
+        there, back = unfolded(StationaryVelocity(velocities))
         both = torch.stack([flow.warp(fixed, back) - frames, flow.warp(frames, there) - fixed])
         errors.append(both.square().mean((2, 3, 4)).view(2, -1, count).cpu().numpy())
         for displacement, sign in ((there, 1), (back, -1)):
@@ -128,7 +128,7 @@ def main() -> int:
     try:
         loaded = [load_model(name, options.device) for name in options.models]
     except RegistrationError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     models = {"none": None, **{model.card.name: model for model in loaded}}
     result = evaluate(models, options.sequences, options.device)

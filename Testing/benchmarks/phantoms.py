@@ -18,7 +18,7 @@ from peers import demons
 
 from DeepRegLogic import Cine, register_cine
 from DeepRegLogic.flow import folding
-from DeepRegLogic.prepare import scaled
+from DeepRegLogic.registration.prepare import scaled
 from DeepRegLogic.synthetic import Phantom, cine_phantom
 
 FIRST_SEED = 2_000_000
@@ -42,7 +42,7 @@ def by_us(cine: Cine, phantom: Phantom, model: str | None, refine: bool) -> list
     quality = motion.quality
     return [
         *errors(phantom, motion.displacement, motion.inverse),
-        max(q.round_trip_mean for q in quality),
+        max(q.inverse_consistency_mean for q in quality),
         max(q.folded for q in quality),
         motion.provenance["seconds"],
     ]
@@ -81,16 +81,16 @@ def main() -> None:
             if name:
                 rows.setdefault(f"{model}, network alone", []).append(by_us(phantom.cine, phantom, name, False))
             rows.setdefault(f"{model}, refined", []).append(by_us(phantom.cine, phantom, name, True))
-    print(f"{'':34}{'EPE mm':>8}{'worst':>8}{'inverse':>9}{'trip px':>9}{'folded':>9}{'s':>7}")
+    print(f"{'':34}{'EPE mm':>8}{'worst':>8}{'inverse':>9}{'cons. px':>9}{'folded':>9}{'s':>7}")
     table = {}
     for name, values in rows.items():
-        error, inverse, trip, folded, seconds = np.transpose(values)
+        error, inverse, consistency, folded, seconds = np.transpose(values)
         table[name] = {
             "epe_mm": error.mean(), "epe_worst_mm": error.max(), "inverse_epe_mm": inverse.mean(),
-            "round_trip_voxels": trip.max(), "folded": folded.max(), "seconds": seconds.mean(),
+            "inverse_consistency_voxels": consistency.max(), "folded": folded.max(), "seconds": seconds.mean(),
         }  # fmt: skip
-        e, w, i, t, f, s = table[name].values()
-        print(f"{name:34}{e:8.3f}{w:8.3f}{i:9.3f}{t:9.4f}{f:9.5f}{s:7.2f}")
+        e, w, i, c, f, s = table[name].values()
+        print(f"{name:34}{e:8.3f}{w:8.3f}{i:9.3f}{c:9.4f}{f:9.5f}{s:7.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"seeds": arguments.seeds, "methods": table}, indent=2, default=float))
 

@@ -9,7 +9,6 @@ process of its own that registers with refinement, interpreter and libraries inc
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import torch
 from peers import demons
 
 from DeepRegLogic import register_cine
-from DeepRegLogic.prepare import scaled
+from DeepRegLogic.registration.prepare import scaled
 from DeepRegLogic.synthetic import cine_phantom
 
 
@@ -45,6 +44,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     cine = cine_phantom(2_000_000).cine
     if arguments.memory:
+        import resource  # of POSIX only
+
         register_cine(cine, arguments.model, reference=0)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         return

@@ -23,9 +23,10 @@ import SimpleITK as sitk
 import torch
 from scipy.stats import ttest_rel
 
-from DeepRegLogic import Motion, calibration, flow, register_cine, register_pair, uncertainty, zoo
-from DeepRegLogic.prepare import scaled
+from DeepRegLogic import Motion, flow, register_cine, register_pair, uncertainty, zoo
+from DeepRegLogic.registration.prepare import scaled
 from DeepRegLogic.synthetic import Phantom, cine_phantom
+from DeepRegLogic.uncertainty import calibration
 
 FIT_SEED, FIRST_SEED = 1_500_000, 2_500_000
 PIXELS = 4000
@@ -52,7 +53,7 @@ def by_sampling(kind: str, models: list[str], draws: int) -> Estimate:
         images = scaled(phantom.cine, (slice(None),) * 2)
         pair = images[:1], images[None, 1:]
         draw = {
-            "turned": lambda: uncertainty.turned(networks[0], *pair),
+            "flips": lambda: uncertainty.flips(networks[0], *pair),
             "dropout": lambda: uncertainty.dropout(networks[0], *pair),
             "ensemble": lambda: lambda k: flow.exp(networks[k](*pair)[0]),
             "drawn": lambda: uncertainty.drawn(networks[0], *pair),
@@ -95,7 +96,7 @@ def fit(model: str, seeds: range) -> dict[str, dict[str, float]]:
         fields = [torch.from_numpy(np.array(motion.displacement)) for motion in (before, after)]
         change = uncertainty.of_change(*fields, grid).numpy()
         image = scaled(phantom.cine, (slice(None),) * 2)[:1]
-        structure = uncertainty.structure(image, grid).expand(len(change), -1, -1, -1, -1).numpy()
+        structure = uncertainty.structure_tensor(image, grid).expand(len(change), -1, -1, -1, -1).numpy()
         for stage, motion, moved in (("predicted", before, {}), ("refined", after, {"change": change})):
             error = (phantom.motion.displacement - motion.displacement) * grid.spacing[0]
             values = {"residual": error[:, None], "covariance": before.covariance, "structure": structure, **moved}
@@ -231,7 +232,7 @@ def main() -> None:
         cardiac = [card.name for card in zoo.list_models() if card.name.endswith("-cardiac")]
         kinds = {
             "drawn": ("drawn", ["voxelmorph-probabilistic"], 16),
-            "turned": ("turned", ["voxelmorph-cardiac"], 8),
+            "flips": ("flips", ["voxelmorph-cardiac"], 8),
             "dropout": ("dropout", ["voxelmorph-cardiac"], 16),
             "ensemble": ("ensemble", cardiac, len(cardiac)),
         }

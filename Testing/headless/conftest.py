@@ -1,4 +1,4 @@
-"""A small beating disc with known motion, and the headless script as a module."""
+"""A small beating disc with known motion, and what follows from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from DeepRegLogic import Cine, FrameQuality, Grid, Motion, flow, propagate
+from DeepRegLogic import Cine, FrameQuality, Grid, Labels, Motion, Results, flow, propagate
 
 DIRECTION = (0.0, 0.6, 0.8, 0.0, 0.8, -0.6, -1.0, 0.0, 0.0)
 """Columns: i runs head to foot, j and k obliquely; a picture must be transposed to have the head up."""
@@ -27,9 +27,16 @@ def beating() -> tuple[Cine, Motion, np.ndarray]:
     labels = ((radius < 12).astype(np.uint8) + (radius < 18)).astype(np.uint8)
     image = (200.0 * (labels == 2) + 80.0 * (labels == 1) + 20.0 * np.cos(rows / 3) + 40.0).astype(np.float32)
     quality = tuple(
-        FrameQuality(float(a) / 2, float(a) / 10, 0.0, float(a) / 10, float(a), 4 * float(a), 12 * float(a))
+        FrameQuality(float(a) / 2, 0.005 + 0.08 * float(a), 0.0, float(a) / 10, float(a), 4 * float(a), 12 * float(a))
         for a in amounts
     )
     times = 0.05 * np.arange(6)
     motion = Motion(grid, 1, displacement, inverse, times, "s", "disc", quality=quality)
     return Cine(propagate(motion, image), grid, times, name="disc"), motion, labels
+
+
+@pytest.fixture(scope="session")
+def results(beating) -> Results:
+    """What follows from the motion of the disc, with its labels."""
+    cine, motion, labels = beating
+    return Results(motion, cine, Labels.of_map(labels))

@@ -11,23 +11,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
+from made_models import save_generator
 from PIL import Image
 
-from DeepRegLogic import read_cine, zoo
+from DeepRegLogic import read_cine
 from DeepRegLogic.__main__ import main
+from DeepRegLogic.files import MARKER
 from DeepRegLogic.io import write_cine
-from DeepRegLogic.networks import build
 
 
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory) -> str:
     """An untrained model, which moves a little."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "generator"
-    network = build("dragnet-flow")
-    zoo.save_model(folder, network, zoo.Card("g", "G", "For tests.", "dragnet-flow", {}, 2, 1.8))
-    return str(folder)
+    return save_generator(tmp_path_factory.mktemp("models") / "generator")
 
 
 @pytest.fixture
@@ -48,7 +44,7 @@ def test_a_folder_a_sample_in_the_format_of_the_input(command, beating, tmp_path
     assert main(["generate", *command]) == 0
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        "sample-001", "sample-002", "samples.csv", "montage.png", "samples.gif", "report.json",
+        "sample-001", "sample-002", "samples.csv", "montage.png", "samples.gif", "report.json", MARKER,
     }  # fmt: skip
     for number in (1, 2):
         folder = out / f"sample-{number:03d}"
@@ -139,6 +135,8 @@ def test_the_application_ends_with_the_exit_code_of_the_script(repository, monke
     monkeypatch.setattr(sys, "path", list(sys.path))
     for arguments in (["--speed", "9"], [*command, "--samples", "0"]):
         monkeypatch.setattr(sys, "argv", ["generate.py", "--", *arguments])
-        runpy.run_path(str(repository / "Resources/Scripts/generate.py"), run_name="__main__")
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(repository / "Resources/Scripts/generate.py"), run_name="__main__")
+        assert stop.value.code == codes[-1]
     assert codes == [2, 1]
     assert not (tmp_path / "out").exists()

@@ -9,19 +9,19 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from processes import run
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from safetensors.numpy import save
 
 from DeepRegLogic import zoo
+from DeepRegLogic.files import MARKER
 from DeepRegLogic.networks import build
 
 QUICK = ["--model", "none", "--device", "cpu"]
@@ -66,7 +66,8 @@ def finished(tmp_path_factory, script, sample, beating) -> Path:
 def test_everything_is_written(finished):
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
     found = {p.relative_to(finished).as_posix() for p in finished.rglob("*") if p.is_file()}
-    assert found == {*report["files"], "report.json"}
+    assert found == {*report["files"], "report.json", MARKER}
+    assert set(json.loads((finished / MARKER).read_text(encoding="utf-8"))["files"]) == found - {MARKER}
     figures = {"montage.png", "checkerboard_before.png", "checkerboard_after.png", "curves.png", "jacobian.png"}
     assert {f"figures/{name}" for name in (*figures, "motion.gif")} <= found
     assert "frames.csv" in found
@@ -285,6 +286,7 @@ def test_unknown_model_is_refused(script, sample, tmp_path, capsys):
         (["--device", "abacus"], r"abacus"),
         (["--labels", "nowhere.nii.gz"], r"nowhere"),
         (["--moving", "x.nrrd"], r"either --input"),
+        (["--no-refine", "--quality", "thorough"], r"--no-refine leaves no refinement"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(extra, expected, script, sample, tmp_path, capsys):
@@ -299,6 +301,8 @@ def test_arguments_that_do_not_fit_are_refused(extra, expected, script, sample, 
         ["--output", "o", "--roi", "1,2,3"],
         ["--output", "o", "--roi", "5,2,0,9"],
         ["--output", "o", "--reference", "x"],
+        ["--output", "o", "--quality", "best"],
+        ["--output", "o", "--similarity", "ncc"],
     ],
 )
 def test_wrong_arguments_give_code_2(arguments, script, capsys):
@@ -320,73 +324,108 @@ def test_an_output_that_cannot_be_a_folder_is_refused(script, sample, tmp_path, 
     _assert_refused(capsys, "could not be written", tmp_path)
 
 
-def _start(repository: Path, *arguments: str, **options) -> subprocess.Popen:
-    command = [sys.executable, str(repository / "Resources/Scripts/register.py"), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+def test_an_output_is_not_made_around_or_in_an_input(script, sample, tmp_path, capsys):
+    assert script.main(["--input", str(sample.parent), "--output", str(sample.parent / "out"), *QUICK]) == 1
+    _assert_refused(capsys, "lies in the input", sample.parent)
+    assert [path.name for path in sample.parent.iterdir()] == [sample.name]
+
+
+def test_an_output_with_other_files_is_refused(script, sample, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").write_text("somebody else's")
+    assert script.main(["--input", str(sample), "--output", str(tmp_path / "out"), *QUICK]) == 1
+    assert "holds other files ('report.json')" in capsys.readouterr().err
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["somebody else's"]
+
+
+@pytest.fixture
+def program(repository) -> list[object]:
+    """The script as a program of its own."""
+    return [sys.executable, repository / "Resources/Scripts/register.py"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file size limits are those of POSIX")
-def test_a_full_disk_leaves_nothing(repository, sample, tmp_path):
+def test_a_full_disk_leaves_nothing(program, sample, tmp_path):
     import resource
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    process = _start(
-        repository, "--input", str(sample), "--output", str(tmp_path / "out"), *QUICK, preexec_fn=small_files
-    )
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "written" in errors.strip().splitlines()[-1]
-    assert "Traceback" not in errors
+    done = run([*program, "--input", sample, "--output", tmp_path / "out", *QUICK], preexec_fn=small_files)
+    assert done.returncode == 1
+    assert "written" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# as a user would send them, at a moment that does not depend on how fast anything is
+SIGNALLED = """
+import os, runpy, sys
+from DeepRegLogic.cli.console import Progress
+
+moment, number, *sys.argv = sys.argv[1:]
+report = Progress.__call__
+
+def report_and_signal(self, fraction, text):
+    report(self, fraction, text)
+    if moment in f"[{fraction:4.0%}] {text}":
+        print("a signal is sent", flush=True)
+        os.kill(os.getpid(), int(number))
+
+Progress.__call__ = report_and_signal
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 @pytest.mark.parametrize(
-    ("moment", "number"),
+    ("moment", "name"),
     [
-        ("Reading", signal.SIGINT),
-        ("[ 2", signal.SIGTERM),
-        ("fields of frame 2", signal.SIGINT),
-        ("curves", signal.SIGINT),
+        ("Reading", "SIGINT"),
+        ("[ 2", "SIGTERM"),
+        ("fields of frame 2", "SIGINT"),
+        ("curves", "SIGINT"),
+        ("[ 2", "SIGHUP"),
     ],
 )
-def test_a_signal_stops_the_work_and_leaves_nothing(moment, number, repository, tmp_path, frames):
+def test_a_signal_stops_the_work_and_leaves_nothing(moment, name, program, repository, tmp_path, frames):
+    number = int(getattr(signal, name))
     cine = write_cine(tmp_path / "big.nrrd", np.kron(frames, np.ones((1, 2, 2), np.float32)))
-    process = _start(repository, "--input", str(cine), "--output", str(tmp_path / "out"), *QUICK)
-    for line in process.stdout:
-        if moment in line:
-            process.send_signal(number)
-            break
-    start = time.monotonic()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert errors.strip().splitlines()[-1].startswith("Cancelled")
-    assert time.monotonic() - start < 10
+    python, script = program
+    arguments = ["--input", cine, "--output", tmp_path / "out", *QUICK]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = run([python, "-c", SIGNALLED, moment, number, script, *arguments], env=environment)
+    assert done.returncode == 128 + number, done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("Cancelled")
+    assert done.stdout.splitlines().count("a signal is sent") == 1
+    assert done.stdout.splitlines()[-1] == "a signal is sent"  # no further step was begun
     assert [p.name for p in tmp_path.iterdir()] == ["big.nrrd"]
 
 
-def test_without_slicer_everything_but_the_scene_is_written(repository, sample, tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_a_second_signal_ends_the_program_at_once(program, repository, sample, tmp_path):
+    twice = SIGNALLED.replace("int(number))", "int(number)); os.kill(os.getpid(), int(number))")
+    python, script = program
+    arguments = ["--input", sample, "--output", tmp_path / "out", *QUICK]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = run([python, "-c", twice, "Reading", int(signal.SIGTERM), script, *arguments], env=environment)
+    assert done.returncode == -signal.SIGTERM
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_slicer_everything_but_the_scene_is_written(program, sample, tmp_path):
     (tmp_path / "slicer.py").write_text("raise ImportError('there is no slicer')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    process = _start(repository, "--input", str(sample), "--output", str(tmp_path / "out"), *QUICK, env=environment)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert "everything is written but the scene" in output
+    done = run([*program, "--input", sample, "--output", tmp_path / "out", *QUICK], env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "everything is written but the scene" in done.stdout
     assert not (tmp_path / "out" / "scene.mrb").exists()
     assert (tmp_path / "out" / "report.json").exists()
 
 
 def test_module_command_does_the_same_without_a_scene(repository, sample, tmp_path):
-    command = [sys.executable, "-m", "DeepRegLogic", "register", "--input", str(sample)]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out"), *QUICK],
-        env={**os.environ, "PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-m", "DeepRegLogic", "register", "--input", sample, "--output", tmp_path / "out"]
+    done = run([*command, *QUICK], env={**os.environ, "PYTHONPATH": str(repository)})
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.json").exists()
     assert not (tmp_path / "out" / "scene.mrb").exists()

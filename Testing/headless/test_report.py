@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from DeepRegLogic import Cancelled, CancelToken, Cine, FrameQuality, Grid, InputError, Motion
+from DeepRegLogic import Cancelled, CancelToken, Cine, FrameQuality, Grid, InputError, Labels, Motion, Results
 from DeepRegLogic.progress import Reporter
-from DeepRegLogic.report import Results, figures, tables, write_figures
+from DeepRegLogic.report import figures, tables, write_figures
+from DeepRegLogic.report.summary import summary
 from DeepRegLogic.report.view import SliceView
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-
-
-@pytest.fixture(scope="module")
-def results(beating) -> Results:
-    return Results.of(*beating)
 
 
 def test_axial_slice_is_shown_as_stored():
@@ -62,7 +58,7 @@ def test_motion_of_another_cine_is_refused(beating):
     cine, motion, _ = beating
     other = dataclasses.replace(cine, grid=dataclasses.replace(cine.grid, origin=(0.0, 0.0, 0.0)))
     with pytest.raises(InputError, match="does not belong"):
-        Results.of(other, motion)
+        Results(motion, other)
 
 
 def test_every_figure_is_written_with_content(results, tmp_path):
@@ -97,9 +93,9 @@ def test_cancel_between_figures(results, tmp_path):
 
 def test_figures_of_a_cine_without_labels_or_times(beating, tmp_path):
     cine, motion, _ = beating
-    plain = dataclasses.replace(motion, times=None)
-    write_figures(tmp_path, Results.of(dataclasses.replace(cine, times=None), plain))
-    rows = tables.frame_rows(Results.of(dataclasses.replace(cine, times=None), plain))
+    plain = Results(dataclasses.replace(motion, times=None), dataclasses.replace(cine, times=None))
+    write_figures(tmp_path, plain)
+    rows = tables.frame_rows(plain)
     assert "time_s" not in rows[0]
     with Image.open(tmp_path / "motion.gif") as gif:
         assert gif.info["duration"] == 100
@@ -113,7 +109,7 @@ def test_figures_of_two_frames_in_3d(tmp_path):
     motion = Motion(grid, 0, field, -field, quality=(still, moved))
     labels = np.zeros(grid.shape, np.uint8)
     labels[1:3, 3:9, 3:7] = 1
-    results = Results.of(Cine(rng.random((2, *grid.shape)), grid), motion, labels)
+    results = Results(motion, Cine(rng.random((2, *grid.shape)), grid), Labels.of_map(labels))
     assert results.sizes[1][0] == pytest.approx(2 * 6 * 4 * 6.0 / 1000)
     assert results.size_unit == "ml"
     assert len(write_figures(tmp_path, results)) == 6
@@ -135,31 +131,38 @@ def test_frame_table(results, tmp_path):
     assert float(rows[3]["time_s"]) == pytest.approx(0.15)
     assert float(rows[3]["motion_max_mm"]) == pytest.approx(3.6)
     assert float(rows[1]["jacobian_min"]) == float(rows[1]["jacobian_max"]) == 1.0
-    drawn = results.labels[1]
+    drawn = results.labels.as_map(results.carried)[1]
     assert float(rows[1]["label_2_mm2"]) == pytest.approx((drawn == 2).sum() * 3.0)
     shrunk = float(rows[3]["label_2_mm2"]) / float(rows[1]["label_2_mm2"])
     assert shrunk == pytest.approx(np.exp(-2 * 0.3), abs=0.06)  # a velocity of -0.3 r shrinks every radius by exp(-0.3)
 
 
 def test_summary_says_what_looks_wrong(results):
-    assert results.summary() == (
-        "6 frames were registered to frame 1: the mean difference to it went from 11.0% to 2.2% of the intensity "
+    assert summary(results) == (
+        "6 frames were registered to frame 1: the mean difference to it went from 11.0% to 2.3% of the intensity "
         "range. Tissue moved up to 3.6 mm (frame 3). No voxel folds."
     )
     quality = list(results.motion.quality)
-    quality[4] = dataclasses.replace(quality[4], folded=0.01, error_after=0.5, round_trip_max=3.0)
-    bad = dataclasses.replace(results, motion=dataclasses.replace(results.motion, quality=tuple(quality)))
-    text = bad.summary()
+    quality[4] = dataclasses.replace(
+        quality[4], folded=0.01, error_after=0.5, inverse_consistency_high=3.0, inconsistent_at=(30, 4, 0)
+    )
+    bad = results.with_motion(dataclasses.replace(results.motion, quality=tuple(quality)))
+    assert bad.doubts() == {4: ("residual", "folding", "inconsistent")}
+    text = summary(bad)
     assert "folds in frame 4 (up to 1.00% of the voxels)" in text
-    assert "Frame 4 fits the reference worse than before" in text
-    assert "misses by up to 3.0 voxels" in text
+    assert "No voxel folds" not in text
+    assert "The images still differ in frame 4." in text
+    assert "the inverse-consistency error reaches 3.0 voxels around voxel (30, 4, 0) of frame 4." in text
+    assert text.endswith("Check frame 4.")
+    quality[3] = dataclasses.replace(quality[3], folded=0.02)
+    several = summary(results.with_motion(dataclasses.replace(results.motion, quality=tuple(quality))))
+    assert "folds in frames 3 and 4 (up to 2.00% of the voxels)" in several
+    assert several.endswith("Check frames 3 and 4.")
 
 
 def test_report_is_json_whatever_the_provenance_holds(results, tmp_path):
     motion = dataclasses.replace(results.motion, provenance={"steps": np.int64(3), "where": tmp_path, "set": {2, 1}})
-    content = tables.report_content(
-        dataclasses.replace(results, motion=motion), "disc", {"roi": ((1, 2), (3, 4))}, {"read": 0.12345}
-    )
+    content = tables.report_content(results.with_motion(motion), "disc", {"roi": ((1, 2), (3, 4))}, {"read": 0.12345})
     tables.write_json(tmp_path / "report.json", content)
     again = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert again["provenance"] == {"steps": 3, "where": str(tmp_path), "set": [1, 2]}

@@ -5,11 +5,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
+from made_models import save_generator
 from PIL import Image
 
-from DeepRegLogic import read_cine, write_motion
-from DeepRegLogic.report import Results, tables, write_figures
+from DeepRegLogic import Labels, Results, read_cine, write_motion
+from DeepRegLogic.report import tables, write_figures
+from DeepRegLogic.report.summary import summary
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,11 @@ def unsure(beating):
     covariance[1] = 0
     covariance[3, :, :, labels == 1] *= 4
     return cine, dataclasses.replace(motion, covariance=covariance), labels
+
+
+def results_of(unsure) -> Results:
+    cine, motion, labels = unsure
+    return Results(motion, cine, Labels.of_map(labels))
 
 
 def test_deviation_and_entropy_are_written_as_images_in_time(unsure, tmp_path):
@@ -45,19 +51,24 @@ def test_a_motion_without_covariance_has_no_such_images(beating, tmp_path):
 
 
 def test_the_report_has_the_deviation_over_frames_and_labels(unsure, tmp_path):
-    results = Results.of(*unsure)
-    assert "known to about 1.0 mm" in results.summary()
+    cine, motion, labels = unsure
+    results = results_of(unsure)
+    inside = 2 - (labels == 2).sum() / (labels > 0).sum()  # the ring has 2 mm in frame 3, which moves most
+    words = f"Typical uncertainty of the displacement of the labels: {inside:.1f} mm (one standard deviation, frame 3)."
+    assert words in summary(results)
+    assert "displacement of tissue that moves by 1 mm or more: 1." in summary(Results(motion, cine))
     tables.write_csv(tmp_path / "frames.csv", tables.frame_rows(results))
     with open(tmp_path / "frames.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert float(rows[3]["label_1_deviation_mm"]) == pytest.approx(2.0)
     assert float(rows[3]["label_2_deviation_mm"]) == pytest.approx(1.0)
     assert float(rows[0]["deviation_mean_mm"]) == pytest.approx(1.0)
+    assert float(rows[3]["deviation_mean_mm"]) == pytest.approx(inside, rel=1e-4)
     assert float(rows[1]["deviation_max_mm"]) == 0
 
 
 def test_the_report_has_a_picture_of_it(unsure, tmp_path):
-    files = write_figures(tmp_path, Results.of(*unsure))
+    files = write_figures(tmp_path, results_of(unsure))
     assert tmp_path / "uncertainty.png" in files
     with Image.open(tmp_path / "uncertainty.png") as image:
         assert np.asarray(image.convert("RGB")).std() > 20
@@ -65,14 +76,7 @@ def test_the_report_has_a_picture_of_it(unsure, tmp_path):
 
 @pytest.fixture
 def generator(tmp_path):
-    from DeepRegLogic import zoo
-    from DeepRegLogic.networks import build
-
-    torch.manual_seed(0)
-    zoo.save_model(
-        tmp_path / "generator", build("dragnet-flow"), zoo.Card("g", "G", "For tests.", "dragnet-flow", {}, 2, 1.8)
-    )
-    return str(tmp_path / "generator")
+    return save_generator(tmp_path / "generator")
 
 
 def test_the_generate_command_writes_every_sample(unsure, generator, tmp_path, capsys):

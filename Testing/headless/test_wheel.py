@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from processes import run
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def installed(repository, tmp_path_factory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repository / name, source)
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet", "-w", "dist"]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
+    done = run(command, cwd=source)
     assert done.returncode == 0, done.stderr
     (wheel,) = (source / "dist").glob("*.whl")
     target = tmp_path_factory.mktemp("installed")
@@ -45,13 +45,7 @@ def test_wheel_holds_every_module_model_and_sample(installed, repository):
 def test_installed_package_registers_the_sample(installed, tmp_path):
     sample = installed / "DeepRegLogic" / "Resources" / "SampleData" / "four-chamber.seq.nrrd"
     command = [sys.executable, "-m", "DeepRegLogic", "register", "--input", str(sample), "--no-refine"]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    done = run([*command, "--output", tmp_path / "out"], cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.json").is_file()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -29,8 +29,9 @@ def present(repository: Path, *folders: str) -> list[str]:
     if not (repository / ".git").exists():
         pytest.skip("not a git checkout")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders]
-    names = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout.split("\0")
-    return sorted(name for name in names if name and (repository / name).is_file())
+    done = run(command, cwd=repository)
+    assert done.returncode == 0, done.stderr
+    return sorted(name for name in done.stdout.split("\0") if name and (repository / name).is_file())
 
 
 def agree(lists: list[str], files: list[str], where: str) -> None:
@@ -73,7 +74,7 @@ def installed(repository, tmp_path_factory) -> Path:
         [*configure, "-DBUILD_TESTING=ON"],
         [cmake, "--install", str(work / "build"), "--prefix", str(work / "slicer")],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run(command)
         assert done.returncode == 0, done.stdout + done.stderr
     return work / "slicer" / MODULES
 
@@ -81,9 +82,11 @@ def installed(repository, tmp_path_factory) -> Path:
 def test_files_land_where_slicer_looks(installed):
     assert [path.name for path in installed.glob("*.py")] == ["TemporalRegistration.py"]  # each would be a module
     for name in (
-        "TemporalRegistrationLib/scene.py",
+        "TemporalRegistrationLib/__init__.py",
+        "TemporalRegistrationLib/nodes/volumes.py",
         "DeepRegLogic/__init__.py",
         "DeepRegLogic/io/__init__.py",
+        "DeepRegLogic/io/dicom/series.py",
         "DeepRegLogic/training/configurations/tlrn-cardiac.yaml",
         "Resources/UI/TemporalRegistration.ui",
         "Resources/Icons/TemporalRegistration.png",
@@ -113,17 +116,11 @@ print(sorted(logic.models()))
 for name in DeepRegLogic.__all__:
     getattr(DeepRegLogic, name)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run([sys.executable, "-c", code], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     models = sorted([*(path.parent.name for path in (repository / "Resources/Models").glob("*/card.json")), ""])
     assert done.stdout.strip() == str(models)
-    help_text = subprocess.run(
-        [sys.executable, str(installed / "Resources/Scripts/register.py"), "--help"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    help_text = run([sys.executable, installed / "Resources/Scripts/register.py", "--help"], cwd=tmp_path)
     assert help_text.returncode == 0, help_text.stderr
     assert "--input" in help_text.stdout
 
@@ -143,7 +140,7 @@ def test_the_stand_in_stops_at_mistakes(repository, tmp_path, mistake):
         (broken / "CMakeLists.txt").write_text(text.replace("EXTENSION_DESCRIPTION", "EXTENSION_DESCRIPTIVE"))
     compilers = [f"-DCMAKE_{language}_COMPILER{end}" for language in ("C", "CXX") for end in ("=true", "_FORCED=TRUE")]
     command = [cmake, "-S", broken, "-B", tmp_path / "build", f"-DSlicer_DIR={HERE / 'slicer'}", *compilers]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    done = run(command)
     assert done.returncode != 0
     assert ("DeepRegLogic/flow.py" if mistake == "missing file" else "EXTENSION_DESCRIPTION is not set") in done.stderr
 
