@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -31,6 +32,15 @@ FRAMES = 3
 # Measured are at most 0.11 voxels, and 0.008 on the average; a wrong sign is off by more than 1, a wrong order by
 # more than three times NEAR.
 NEAR, ON_AVERAGE = 0.15, 0.01
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads gain nothing on images this small, and wait for one another where other programs want the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @cache
