@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from DeepRegLogic import Cine, Grid, InputError, Motion, register_cine
 from DeepRegLogic.cli import main
@@ -119,6 +120,15 @@ def test_every_similarity_and_regulariser_makes_a_refinement():
 
 
 # -- in Python ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads gain nothing on images this small, and wait for one another where other programs want the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
