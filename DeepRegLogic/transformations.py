@@ -86,7 +86,10 @@ class Transformation(ABC):
 
     @abstractmethod
     def faded(self: Own, weight: torch.Tensor) -> Own:
-        """Weaker where ``weight`` ``[*spatial]`` is below 1, and still where it is 0; a covariance stays."""
+        """Weaker where ``weight`` is below 1, and still where it is 0; a covariance stays.
+
+        ``weight`` is ``[*spatial]``, or ``[ndim, *spatial]`` where components differ.
+        """
 
     @abstractmethod
     def smoothed(self: Own, sigma: float) -> Own:

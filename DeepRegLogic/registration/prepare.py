@@ -33,7 +33,8 @@ class Plan:
     cyclic : whether the last frame is followed by the first.
     start, stop : corners of the region that is registered, in voxels, array axis order.
     images : its frames ``[T, 1, *spatial]`` in [0, 1], on the device that computes.
-    taper : ``[*spatial]``, falls to zero at those borders of the region that lie inside the image.
+    taper : ``[ndim, *spatial]``, falls to zero at those borders of the region that lie inside the image; along an axis
+        of a few slices only for the component of that axis, so that every slice keeps its motion in the plane.
     """
 
     cine: Cine
@@ -115,7 +116,8 @@ def plan(
 
 
 def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> torch.Tensor:
-    weight = torch.ones(tuple(b - a for a, b in zip(start, stop, strict=True)))
+    ndim = len(whole)
+    weight = torch.ones(ndim, *(b - a for a, b in zip(start, stop, strict=True)))
     for axis, (a, b, n) in enumerate(zip(start, stop, whole, strict=True)):
         position = torch.arange(b - a, dtype=torch.float32)
         width = min(_TAPER, (b - a) / 4)
@@ -124,9 +126,8 @@ def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> t
             ramp = ramp * (position / width).clamp(max=1)
         if b < n:
             ramp = ramp * (position.flip(0) / width).clamp(max=1)
-        weight = weight * (torch.sin(0.5 * torch.pi * ramp) ** 2).view(
-            [-1 if i == axis else 1 for i in range(len(whole))]
-        )
+        tapered = slice(None) if b - a >= SMALLEST else slice(axis, axis + 1)
+        weight[tapered] *= (torch.sin(0.5 * torch.pi * ramp) ** 2).view([-1 if i == axis else 1 for i in range(ndim)])
     return weight
 
 

@@ -101,7 +101,7 @@ def refine(
         found = _Level(
             flow.resize_image(reference, shape),
             flow.resize_image(frames, shape),
-            [step * (n - 1) / max(m - 1, 1) for step, n, m in zip(spacing, spatial, shape, strict=True)],
+            [step * (n - 1) / (m - 1) if m > 1 else step for step, n, m in zip(spacing, spatial, shape, strict=True)],
             settings,
             times,
         ).minimise(found.resized(shape), iterations, part, text)

@@ -6,6 +6,7 @@ is a function of few arguments; ``follow`` puts them in a row.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, TypedDict
@@ -210,7 +211,7 @@ def integrate(
     grid, frames = plan.cine.grid, plan.moving
     displacement, inverse = np.zeros((2, len(plan.cine), grid.ndim, *grid.shape), np.float32)
     transformation = transformation.faded(plan.taper)
-    chunk = max(1, _FIELD_VOXELS // plan.taper.numel())
+    chunk = max(1, _FIELD_VOXELS // math.prod(plan.spatial))
     for done in range(0, len(frames), chunk):
         reporter(done / len(frames), f"Integrating frame {frames[done]}")
         part = frames[done : done + chunk]

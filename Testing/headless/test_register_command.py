@@ -442,6 +442,7 @@ def test_names_of_a_segmentation_reach_the_report(script, repository, tmp_path):
 def test_readme_names_every_option(repository, script, capsys):
     assert script.main(["--help"]) == 0
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert "--input" in options
     assert options - set(re.findall(r"--[a-z-]+", (repository / "README.md").read_text(encoding="utf-8"))) == set()
 
 

@@ -91,6 +91,23 @@ def test_a_region_of_interest_is_registered_and_its_outside_is_still(phantom):
     assert max(record.folded for record in found.quality) == 0
 
 
+@pytest.mark.parametrize("model", [None, "tlrn-cardiac"])
+@pytest.mark.parametrize("slices", [(2, 3), (2, 4), (1, 5), (0, 3)], ids=str)
+def test_a_region_of_a_few_slices_keeps_its_motion_in_each_of_them(model, slices):
+    grid = Grid((40, 36, 6), (1.5, 1.5, 8.0))
+    z, y, x = np.indices(grid.shape, dtype=float)
+    radii = [11.0, 9.5, 8.0, 9.5]
+    frames = np.stack([1000 / (1 + np.exp(np.hypot(y - 18, x - 20) - r - 0.3 * z)) for r in radii])
+    roi = ((slices[0], 2, 2), (slices[1], 34, 38))
+    found = register_cine(Cine(frames, grid), model=model, refine=QUICK, reference=0, roi=roi)
+    moved = np.linalg.norm(found.displacement[2], axis=0).max(axis=(1, 2))
+    inside = np.isin(np.arange(6), np.arange(*slices))
+    assert (moved[inside] > 1.5).all()
+    assert not moved[~inside].any()
+    assert np.isfinite(found.displacement).all()
+    assert max(record.folded for record in found.quality) == 0
+
+
 def test_a_stack_is_registered_in_three_dimensions():
     grid = Grid((40, 36, 6), (1.5, 1.5, 8.0))
     z, y, x = np.indices(grid.shape, dtype=float)

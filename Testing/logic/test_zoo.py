@@ -76,7 +76,9 @@ def test_models_are_listed_by_order_then_name(folder: Path) -> None:
 
 
 def test_every_bundled_model_loads_and_registers_small_images() -> None:
-    for card in zoo.list_models():
+    cards = zoo.list_models()
+    assert {card.name for card in cards} >= set(zoo.DEFAULTS.values())
+    for card in cards:
         network = zoo.load_model(card.name).network
         count = card.arguments.get("frames", 4) - 1
         spatial = (24, 20, 16)[: card.ndim]
