@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import cache
 
 import pytest
 import torch
 from made_fields import smooth_field
+from made_transformations import FRAMES, KINDS, NEAR, ON_AVERAGE, SHAPES, covariance, distance, steps, velocity
 
 from DeepRegLogic import flow
 from DeepRegLogic.registration.presets import Refinement
@@ -21,64 +20,8 @@ from DeepRegLogic.transformations import (
     VelocitySteps,
     unfolded,
 )
-from DeepRegLogic.uncertainty import compose as compose_covariances
-from DeepRegLogic.uncertainty import propagate_covariance
 
-SHAPES = {2: (48, 56), 3: (22, 26, 24)}
-FRAMES = 3
-
-# The fields below are up to 3 voxels long and vary over 7 (1.5 over 5 in a volume): between voxel centres their linear
-# interpolation errs by about u'' / 8 along every axis, 0.02 voxels, at each of the two to six compositions of a test.
-# Measured are at most 0.11 voxels, and 0.008 on the average; a wrong sign is off by more than 1, a wrong order by
-# more than three times NEAR.
-NEAR, ON_AVERAGE = 0.15, 0.01
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on images this small, and wait for one another where other programs want the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@cache
-def velocity(ndim: int = 2, seed: int = 0, count: int = FRAMES) -> torch.Tensor:
-    """Smooth velocities that vanish at the border."""
-    amplitude, sigma = {2: (3.0, 7.0), 3: (1.5, 5.0)}[ndim]
-    return smooth_field(SHAPES[ndim], amplitude, sigma, seed, count)
-
-
-def steps(ndim: int = 2) -> torch.Tensor:
-    return torch.stack([velocity(ndim, 1), 0.7 * velocity(ndim, 2)])
-
-
-@cache
-def covariance(ndim: int = 2, count: int = FRAMES) -> torch.Tensor:
-    """Another one at every voxel, positive definite."""
-    identity = torch.eye(ndim).view(1, ndim, ndim, *[1] * ndim)
-    factor = 0.2 * identity + 0.1 * velocity(ndim, 9, ndim)[None]
-    product = torch.einsum("nij...,nkj...->nik...", factor, factor) + 0.02 * identity
-    return product.expand(count, ndim, ndim, *SHAPES[ndim])
-
-
-KINDS = {
-    "velocity": lambda n: StationaryVelocity(velocity(n)),
-    "uncertain velocity": lambda n: StationaryVelocity(velocity(n), covariance(n)),
-    "steps": lambda n: VelocitySteps(steps(n)),
-    "displacement": lambda n: Displacement(flow.exp(velocity(n))),
-    "uncertain displacement": lambda n: Displacement(flow.exp(velocity(n)), covariance=covariance(n)),
-    "displacement from its inverse": lambda n: Displacement.from_inverse(flow.exp(velocity(n)), covariance(n)),
-    "refined displacement": lambda n: Displacement(flow.exp(velocity(n))).refined(0.7 * velocity(n, 4)),
-    "refined steps": lambda n: VelocitySteps(steps(n)).refined(0.7 * velocity(n, 4)),
-    "uncertain refined velocity": lambda n: Refined(StationaryVelocity(velocity(n), covariance(n)), velocity(n, 4)),
-}
-
-
-@pytest.fixture(params=[2, 3], ids=["plane", "volume"])
-def ndim(request) -> int:
-    return request.param
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(params=KINDS)
@@ -89,11 +32,6 @@ def transformation(request, ndim) -> Transformation:
 @pytest.fixture(params=KINDS)
 def planar(request) -> Transformation:
     return KINDS[request.param](2)
-
-
-def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """The longest difference of two fields."""
-    return float((a - b).norm(dim=1).max())
 
 
 def column(values: list[float], ndim: int) -> torch.Tensor:
@@ -424,94 +362,6 @@ def test_a_refinement_finds_a_known_motion_from_every_kind_of_start(known, kind,
     assert before > 0.5
     assert after < 0.4 * before
     assert flow.compose(found.inverse(), found.displacement()).norm(dim=1).max() < 2 * NEAR
-
-
-# -- how sure they are -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "uncertain" not in kind and "from" not in kind])
-def test_without_a_covariance_none_is_given(kind, ndim):
-    transformation = KINDS[kind](ndim)
-    assert not transformation.is_uncertain
-    with pytest.raises(ValueError, match="no covariance"):
-        transformation.with_covariance()
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "uncertain" in kind or "from" in kind])
-def test_a_covariance_comes_with_the_displacement_and_can_be_left_behind(kind, ndim):
-    transformation = KINDS[kind](ndim)
-    assert transformation.is_uncertain
-    displacement, found = transformation.with_covariance()
-    assert distance(displacement, transformation.displacement()) < NEAR
-    assert found.shape == (FRAMES, ndim, ndim, *SHAPES[ndim])
-    assert torch.linalg.eigvalsh(found.movedim((1, 2), (-2, -1))).min() > 0
-    torch.testing.assert_close(found, found.transpose(1, 2))
-    bare = transformation.without_covariance()
-    assert type(bare) is type(transformation)
-    assert torch.equal(bare.displacement(), transformation.displacement())
-    assert torch.equal(bare.inverse(), transformation.inverse())
-    with pytest.raises(ValueError, match="no covariance"):
-        bare.with_covariance()
-    if ndim == 2:
-        with pytest.raises(ValueError, match="no covariance"):
-            transformation.in_stack(FRAMES).with_covariance()
-
-
-def test_covariances_are_carried_by_the_rules_of_the_uncertainty_room(ndim):
-    unsure = StationaryVelocity(velocity(ndim), covariance(ndim))
-    torch.testing.assert_close(unsure.with_covariance(), propagate_covariance(velocity(ndim), covariance(ndim)))
-    known = Displacement(flow.exp(velocity(ndim)), covariance=covariance(ndim))
-    assert torch.equal(known.with_covariance()[1], covariance(ndim))
-    change = velocity(ndim, 4)
-    _, carried = known.refined(change).with_covariance()
-    expected = compose_covariances(known.vectors, covariance(ndim), flow.exp(change), 0 * covariance(ndim))[1]
-    torch.testing.assert_close(carried, expected)
-
-
-def draws(covariances: torch.Tensor, count: int) -> torch.Tensor:
-    """Errors ``[count, 2, H, W]`` of that covariance at every voxel, each alike all over the image up to its size."""
-    root = torch.linalg.cholesky(covariances[0].movedim((0, 1), (-2, -1)))
-    normal = torch.randn(count, 2, generator=torch.Generator().manual_seed(1))
-    return torch.einsum("...ij,kj->ki...", root, normal)
-
-
-def sampled_covariance(samples: torch.Tensor) -> torch.Tensor:
-    away = samples - samples.mean(0)
-    return torch.einsum("ki...,kj...->ij...", away, away)[None] / (len(samples) - 1)
-
-
-DRAWS = 1500  # so that a sampled variance is right to sqrt(2 / 1500) = 4 percent; first order costs some percent more
-
-
-def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
-    inside = (..., slice(5, -5), slice(5, -5))
-    return float((found - expected)[inside].norm() / expected[inside].norm())
-
-
-def test_the_covariance_of_a_velocity_agrees_with_draws_of_it():
-    mean, spread = velocity(count=1), covariance(count=1)
-    found = StationaryVelocity(mean, spread).with_covariance()[1]
-    expected = sampled_covariance(StationaryVelocity(mean + draws(spread, DRAWS)).displacement())
-    assert relative(found, expected) < 0.1
-    assert relative(spread, expected) > 0.15  # so that the agreement says something
-
-
-def test_the_covariance_of_a_refined_velocity_agrees_with_draws_of_it():
-    mean, spread, change = velocity(count=1), covariance(count=1), velocity(seed=4, count=1)
-    found = Refined(StationaryVelocity(mean, spread), change).with_covariance()[1]
-    samples = Refined(StationaryVelocity(mean + draws(spread, DRAWS)), change.expand(DRAWS, -1, -1, -1))
-    expected = sampled_covariance(samples.displacement())
-    assert relative(found, expected) < 0.1
-    assert relative(StationaryVelocity(mean, spread).with_covariance()[1], expected) > 0.1
-
-
-def test_the_covariance_of_an_inverse_agrees_with_draws_of_it():
-    back, spread = flow.exp(velocity(count=1)), 0.3 * covariance(count=1)
-    found = Displacement.from_inverse(back, spread).with_covariance()[1]
-    samples = Displacement.from_inverse(back + draws(spread, DRAWS // 3))
-    expected = sampled_covariance(samples.displacement())
-    assert relative(found, expected) < 0.12
-    assert relative(spread, expected) > 0.2
 
 
 # -- folds -------------------------------------------------------------------------------------------------------------
