@@ -1,6 +1,7 @@
 # make demo   registers the bundled example; the results are in out/demo
 # make screenshots   pictures of the module's panel and views, in out/screenshots
 # make test   style, format, types and all tests
+# make bench   a small table of ours and other programs on cases of known motion, in out/bench
 # make sentences   the numerics' sentences for translators, after one was changed
 # make coverage   all tests, and which lines they reach; fails below the floor in pyproject.toml
 # All make the virtual environment .venv first. Other values: make PYTHON=python3.12 TORCH="torch==2.13.0+cpu" ...
@@ -11,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format coverage sentences screenshots clean
+.PHONY: demo test lint format coverage bench sentences screenshots clean
 
 demo: $(READY)
 	$(BIN)/python Resources/Scripts/demo.py --output out/demo
@@ -30,6 +31,10 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	$(BIN)/python Testing/benchmarks/peers_table.py --seeds test --cases 2 --kinds short-axis four-chamber vessel --output out/bench
 
 sentences: $(READY)
 	$(BIN)/python Testing/helpers/collect_sentences.py

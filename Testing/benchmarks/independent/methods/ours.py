@@ -1,0 +1,50 @@
+"""The package's own registration, with the model and the refinement that a token names."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .base import Found, Method
+
+
+def ours(token: str) -> Method:
+    """``default``, a quality (``fast``), ``none`` (no network), or ``MODEL[:QUALITY[:key=value,...]]``.
+
+    The values are those of a refinement: ``none:standard:regulariser=bending,smoothness=5``. MODEL may be ``default``.
+    """
+    parts = token.split(":")
+
+    def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
+        from DeepRegLogic import PRESETS, Cine, Grid, register_cine
+        from DeepRegLogic.registration.presets import refinement_of
+
+        model, quality, values = (*parts, "", "")[:3] if parts[0] not in PRESETS else ("default", parts[0], "")
+        options: dict[str, object] = {} if model == "default" else {"model": None if model == "none" else model}
+        if quality:
+            options["refine"] = quality
+        if values:
+            pairs = dict(item.split("=", 1) for item in values.split(","))
+            for key, text in pairs.items():
+                with contextlib.suppress(ValueError, SyntaxError):
+                    pairs[key] = ast.literal_eval(text)
+            options["refine"] = replace(refinement_of(quality or True), **pairs)
+        size = (*frames.shape[:0:-1], *[1] * (4 - frames.ndim))
+        grid = Grid(size, (*map(float, spacing[::-1]), *[1.0] * (4 - frames.ndim)))
+        motion = register_cine(Cine(frames, grid, times), reference=0, device="cpu", **options)
+        return Found(motion.displacement, motion.inverse, _made_with(motion.provenance))
+
+    return Method(f"ours {token}", run, f"`register_cine`, {token}", "DeepRegLogic")
+
+
+def _made_with(provenance: dict) -> str:
+    """The model, its weights and the refinement, in words."""
+    model, refinement = provenance["model"], provenance["refinement"]
+    network = f"model {model} (weights {provenance['weights_sha256'][:12]})" if model else "no network"
+    if not refinement:
+        return f"{network}, not refined"
+    return f"{network}, refined: " + ", ".join(f"{key} {value}" for key, value in refinement.items())
