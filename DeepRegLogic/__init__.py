@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ._lazy import attach
 
 if TYPE_CHECKING:
-    from .cine import Cine, FrameQuality, Motion
+    from .cine import Cine, Motion
     from .errors import (
         Cancelled,
         InputError,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .registration.presets import PRESETS, Refinement
     from .registration.register import register_cine, register_pair
     from .results.labels import Labels
+    from .results.quality import FrameQuality
     from .results.resample import compensate, move_points, move_points_back, propagate
     from .results.results import Results
     from .results.write import write_motion
@@ -41,7 +42,8 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "Grid": "grid",
-    **dict.fromkeys(("Cine", "FrameQuality", "Motion"), "cine"),
+    **dict.fromkeys(("Cine", "Motion"), "cine"),
+    "FrameQuality": "results.quality",
     **dict.fromkeys(("RegistrationError", "InputError", "ModelError", "OutputError"), "errors"),
     **dict.fromkeys(("MemoryBudgetError", "Cancelled"), "errors"),
     "CancelToken": "progress",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .errors import InputError
 from .grid import Grid
 
 if TYPE_CHECKING:
+    from .results.quality import FrameQuality
 
     class Times(Protocol):
         """Frame times: given as numbers, or as None for frame numbers, and read as an array."""
@@ -103,42 +104,6 @@ class Cine:
 
     def __len__(self) -> int:
         return len(self.frames)
-
-
-def _figure(unit: str, title: str, fraction_of: str = "", **more: Any) -> Any:
-    """A field of ``FrameQuality``: its unit, or what it is a fraction of, and what tables and curves call it."""
-    return field(metadata={"unit": unit, "title": title, "fraction_of": fraction_of}, **more)
-
-
-@dataclass(frozen=True)
-class FrameQuality:
-    """What can be measured of one frame's registration without knowing the truth.
-
-    Tables, files and the scene show every field; its metadata have the unit and the title.
-
-    Attributes
-    ----------
-    error_before, error_after : root mean square difference to the reference frame before and after motion
-        compensation, as a fraction of the cine's intensity range (1st to 99th percentile).
-    folded : fraction of voxels where the displacement or its inverse folds.
-    inverse_consistency_mean, inverse_consistency_max : distance in voxels of a reference point to itself after the
-        displacement and its inverse.
-    motion_mean, motion_max : length of the displacement in mm.
-    inverse_consistency_high : the 99th percentile of that distance over the points that stay inside the image.
-    inconsistent_at : the voxel (i, j, k) of the reference where it is largest among those.
-    """
-
-    error_before: float = _figure("", "difference to the reference before", "intensity range")
-    error_after: float = _figure("", "difference to the reference after", "intensity range")
-    folded: float = _figure("", "voxels that fold", "voxels")
-    inverse_consistency_mean: float = _figure("voxels", "inverse-consistency error, mean")
-    inverse_consistency_max: float = _figure("voxels", "inverse-consistency error, largest")
-    motion_mean: float = _figure("mm", "displacement, mean")
-    motion_max: float = _figure("mm", "displacement, largest")
-    inverse_consistency_high: float = _figure(
-        "voxels", "inverse-consistency error, 99th percentile of the points that stay inside", default=0.0
-    )
-    inconsistent_at: tuple[int, ...] = _figure("", "voxel (i, j, k) of the largest such error", default=())
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..cine import FrameQuality
 from ..results import curves, maps
+from ..results.quality import FrameQuality
 from ..results.results import Results
 from .summary import summary
 

@@ -1,22 +1,66 @@
-"""The quality of every frame, measured on the cine that a motion was found in."""
+"""The quality of every frame, measured on the cine that a motion was found in.
+
+Light to import: tables and panels name the figures where torch may be missing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from .. import flow
-from ..cine import FrameQuality, intensity_range
-from ..consistency import inverse_consistency_error
+from ..cine import intensity_range
 
 if TYPE_CHECKING:
+    import torch
+
     from .results import Results
+
+
+def _figure(unit: str, title: str, fraction_of: str = "", **more: Any) -> Any:
+    """A field of ``FrameQuality``: its unit, or what it is a fraction of, and what tables and curves call it."""
+    return field(metadata={"unit": unit, "title": title, "fraction_of": fraction_of}, **more)
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """What can be measured of one frame's registration without knowing the truth.
+
+    Tables, files and the scene show every field; its metadata have the unit and the title.
+
+    Attributes
+    ----------
+    error_before, error_after : root mean square difference to the reference frame before and after motion
+        compensation, as a fraction of the cine's intensity range (1st to 99th percentile).
+    folded : fraction of voxels where the displacement or its inverse folds.
+    inverse_consistency_mean, inverse_consistency_max : distance in voxels of a reference point to itself after the
+        displacement and its inverse.
+    motion_mean, motion_max : length of the displacement in mm.
+    inverse_consistency_high : the 99th percentile of that distance over the points that stay inside the image.
+    inconsistent_at : the voxel (i, j, k) of the reference where it is largest among those.
+    """
+
+    error_before: float = _figure("", "difference to the reference before", "intensity range")
+    error_after: float = _figure("", "difference to the reference after", "intensity range")
+    folded: float = _figure("", "voxels that fold", "voxels")
+    inverse_consistency_mean: float = _figure("voxels", "inverse-consistency error, mean")
+    inverse_consistency_max: float = _figure("voxels", "inverse-consistency error, largest")
+    motion_mean: float = _figure("mm", "displacement, mean")
+    motion_max: float = _figure("mm", "displacement, largest")
+    inverse_consistency_high: float = _figure(
+        "voxels", "inverse-consistency error, 99th percentile of the points that stay inside", default=0.0
+    )
+    inconsistent_at: tuple[int, ...] = _figure("", "voxel (i, j, k) of the largest such error", default=())
 
 
 def frame_quality(results: Results) -> tuple[FrameQuality, ...]:
     """Quality of every frame of a motion."""
+    import torch
+
+    from .. import flow
+    from ..consistency import inverse_consistency_error
+
     cine, motion, compensated = results.cine, results.motion, results.compensated
     low, high = intensity_range(cine.frames)
     span = max(high - low, float(np.finfo(np.float32).tiny))
@@ -55,6 +99,10 @@ def _inside(apart: torch.Tensor, displacement: torch.Tensor) -> tuple[float, tup
 
     Beyond the border no image tells where tissue is: what goes there cannot come back.
     """
+    import torch
+
+    from .. import flow
+
     shape = tuple(apart.shape)
     position = flow.identity(shape) + displacement
     last = torch.tensor([n - 1.0 for n in shape]).view(-1, *[1] * len(shape))

@@ -14,13 +14,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..cine import Cine, FrameQuality, Motion
+from ..cine import Cine, Motion
 from ..errors import InputError
 from ..grid import require_points
 from .curves import CURVES, Curve, Series
 from .doubts import DOUBTFUL_MM, find_doubts
 from .labels import Labels
 from .maps import MAPS, Map
+from .quality import FrameQuality
 
 _MOVING_MM = 1.0
 

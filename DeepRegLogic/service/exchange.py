@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..cine import Cine, FrameQuality, Motion
+from ..cine import Cine, Motion
 from ..errors import InputError
 from ..grid import Grid
 from ..results.labels import Labels
+from ..results.quality import FrameQuality
 from ..results.results import Results
 
 

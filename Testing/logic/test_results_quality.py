@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from DeepRegLogic import Cine, Grid, InputError, Labels, Motion, Results
-from DeepRegLogic.cine import FrameQuality, intensity_range
-from DeepRegLogic.results.quality import frame_quality
+from DeepRegLogic.cine import intensity_range
+from DeepRegLogic.results.quality import FrameQuality, frame_quality
 from DeepRegLogic.results.sizes import jacobian, sizes_of
 
 GRID = Grid((40, 30, 1), (2.0, 1.5, 8.0))

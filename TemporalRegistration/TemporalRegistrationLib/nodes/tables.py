@@ -10,8 +10,8 @@ import numpy as np
 import slicer
 import vtk
 
-from DeepRegLogic.cine import FrameQuality
 from DeepRegLogic.results.curves import CURVES
+from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _

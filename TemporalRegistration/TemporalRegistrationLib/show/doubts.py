@@ -7,8 +7,8 @@ from dataclasses import fields
 
 import slicer
 
-from DeepRegLogic.cine import FrameQuality
 from DeepRegLogic.results.doubts import DOUBTFUL_MM, REASONS, find_doubts, runs_of
+from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import unlike_frames
 
 from ..i18n import _
