@@ -17,12 +17,15 @@ import json
 import shlex
 import sys
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from independent import cases, figures, methods, metrics, table
 from independent.cache import drawn
 from independent.machine import machine
+from independent.modes import MODES, measured
+from independent.vary import CLEAN, VARIATIONS
 from independent.worker import registered
 
 STILL = "unregistered"
@@ -38,17 +41,20 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
     made_with: dict[str, list[str]] = field(default_factory=dict)
 
-    def measured(self, row: table.Row, case: cases.Case, found: methods.Found) -> None:
-        """Add the figures of a method on a case to its row, and say the main ones."""
-        row |= metrics.measure(case, found.forward, found.inverse)
-        if found.made_with:
-            known = self.made_with.setdefault(str(row["method"]), [])
-            known += [] if found.made_with in known else [found.made_with]
+    def add(self, row: table.Row) -> None:
+        """Keep a row, and say its main figures."""
+        self.rows.append(row)
         print(
-            f"{case.kind:14}{case.seed:6}  {row['method']:32}{row['epe']:7.3f} mm{row['epe_es']:7.3f} at ES"
-            f"{row['cpu_seconds']:8.1f} CPU s",
+            f"{row['kind']:14}{row['seed']:6}  {row['variation']:16}{row['method']:24}{row['epe']:7.3f} mm"
+            f"{row['epe_es']:7.3f} at ES{row['cpu_seconds']:8.1f} CPU s",
             flush=True,
         )
+
+    def made(self, name: str, with_what: str) -> None:
+        """Keep what a method chose by itself."""
+        known = self.made_with.setdefault(name, [])
+        if with_what and with_what not in known:
+            known.append(with_what)
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -57,49 +63,69 @@ class Comparison:
 
     def write(self, folder: Path) -> str:
         """``table.md``, ``table.csv`` and ``table.json``; the first as text."""
-        lines = table.summary(self.rows, self.against)
+        lines, harder = table.summary(self.rows, self.against), table.robustness(self.rows)
         settings = {
             method.name: "; ".join([method.setting, *self.made_with.get(method.name, [])])
             for method in self.wanted.values()
         }
         command = f"command: {shlex.join(['python', 'Testing/benchmarks/peers_table.py', *sys.argv[1:]])}"
         about = machine()
-        text = table.markdown(lines, about, settings, [*self.notes, command])
+        text = table.markdown(lines, harder, about, settings, [*self.notes, command])
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "table.md").write_text(text, encoding="utf-8")
         table.write_csv(lines, folder / "table.csv")
-        content = {"rows": self.rows, "summary": lines, "settings": settings, "notes": self.notes, "machine": about}
+        content = {"rows": self.rows, "summary": lines, "robustness": harder, "settings": settings}
+        content |= {"notes": self.notes, "machine": about}
         (folder / "table.json").write_text(json.dumps(content, indent=1, default=float) + "\n", encoding="utf-8")
         return text
 
 
-def compare(kind: str, chosen: list[cases.Case], known: Comparison, arguments: argparse.Namespace) -> None:
-    """All methods on the cases of a kind."""
-    errors: dict[str, list[np.ndarray]] = {}
-    fields: dict[str, np.ndarray] = {}
-    for case in chosen:
-        still = np.zeros_like(case.forward)
-        known.rows.append({"kind": kind, "seed": case.seed, "method": STILL} | metrics.measure(case, still, still))
+def compare(
+    chosen: list[cases.Case], variation: str, known: Comparison, arguments: argparse.Namespace
+) -> dict[str, list[methods.Found]]:
+    """All methods on cases of one kind; method -> what it found for every case, where it found all of them."""
+    kind = chosen[0].kind
+    parts = [MODES[arguments.mode](case) for case in chosen]
+    complete: dict[str, list[methods.Found]] = {}
+
+    def row_of(case: cases.Case, name: str) -> table.Row:
+        return {"kind": kind, "seed": case.seed, "variation": variation, "method": name}
+
+    for case, own in zip(chosen, parts, strict=True):
+        still = [methods.Found(np.zeros_like(part.forward), np.zeros_like(part.forward)) for part in own]
+        known.add(row_of(case, STILL) | measured(case, own, still) | {"cpu_seconds": 0.0})
     for name, method in known.wanted.items():
         if len(chosen[0].spacing) not in method.ndims:
             known.note(f"{method.name} is not run on {kind}")
             continue
-        for case, record, found in registered(name, chosen, arguments.limit):
-            row: table.Row = {"kind": kind, "seed": case.seed, "method": method.name} | record
-            known.rows.append(row)
-            if found is None:
-                known.note(f"{method.name} failed on {kind} {case.seed}: {record['error']}")
+        answers = registered(name, [part for own in parts for part in own], arguments.limit)
+        for case, own in zip(chosen, parts, strict=True):
+            records, found = zip(*islice(answers, len(own)), strict=True)
+            failed = [record["error"] for record in records if "error" in record]
+            if failed:
+                known.note(f"{method.name} failed on {kind} {case.seed}, {variation}: {failed[0]}")
                 continue
-            known.measured(row, case, found)
-            error = metrics.end_point_error(case, found.forward)[:, case.masks["organ"]].mean(1)
-            errors.setdefault(method.name, []).append(error)
-            if case is chosen[0]:
-                fields[method.name] = found.forward
+            cost = {name: sum(record[name] for record in records) for name in ("seconds", "cpu_seconds")}
+            cost["peak_mb"] = max(record["peak_mb"] for record in records)
+            known.add(row_of(case, method.name) | cost | measured(case, own, found))
+            known.made(method.name, found[0].made_with)
+            complete.setdefault(method.name, []).append(found[0])
         known.write(arguments.output)
-    if fields:
-        figures.error_maps(chosen[0], fields, arguments.output / f"errors-{kind}.png")
-        truth = [metrics.end_point_error(c, np.zeros_like(c.forward))[:, c.masks["organ"]].mean(1) for c in chosen]
-        figures.curves(kind, errors, truth, arguments.output / f"curves-{kind}.png")
+    return {name: found for name, found in complete.items() if len(found) == len(chosen)}
+
+
+def draw(chosen: list[cases.Case], complete: dict[str, list[methods.Found]], folder: Path) -> None:
+    """Error maps of the first case, and the curves of all, where whole cines were registered."""
+    kind = chosen[0].kind
+
+    def errors(fields: list[np.ndarray]) -> list[np.ndarray]:
+        pairs = zip(chosen, fields, strict=True)
+        return [metrics.end_point_error(case, field)[:, case.masks["organ"]].mean(1) for case, field in pairs]
+
+    fields = {name: [each.forward for each in found] for name, found in complete.items()}
+    figures.error_maps(chosen[0], {name: own[0] for name, own in fields.items()}, folder / f"errors-{kind}.png")
+    truth = errors([np.zeros_like(case.forward) for case in chosen])
+    figures.curves(kind, {name: errors(own) for name, own in fields.items()}, truth, folder / f"curves-{kind}.png")
 
 
 def run(arguments: argparse.Namespace) -> str:
@@ -114,8 +140,15 @@ def run(arguments: argparse.Namespace) -> str:
     first = cases.FIRST_TEST_SEED if arguments.seeds == "test" else 0
     seeds = range(first + arguments.skip, first + arguments.skip + arguments.cases)
     for kind in arguments.kinds:
-        chosen = [drawn(arguments.cache, kind, s, frames=arguments.frames, size=arguments.size) for s in seeds]
-        compare(kind, chosen, known, arguments)
+        for variation in (CLEAN, *arguments.vary):
+            change = VARIATIONS[variation]
+            options = {"frames": arguments.frames} | change.drawn_with(kind, arguments.size)
+            chosen = [change.change(drawn(arguments.cache, kind, seed, **options)) for seed in seeds]
+            complete = compare(chosen, variation, known, arguments)
+            if complete and variation == CLEAN and arguments.mode == "reference":
+                draw(chosen, complete, arguments.output)
+    for variation in arguments.vary:
+        known.note(f"{variation}: {VARIATIONS[variation].meaning}")
     return known.write(arguments.output)
 
 
@@ -131,6 +164,9 @@ def parsed(texts: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--methods", nargs="*", default=list(methods.PEERS), choices=list(methods.PEERS), metavar="PEER"
     )
+    parser.add_argument("--mode", choices=list(MODES), default="reference", help="which frames are registered to which")
+    harder = [name for name in VARIATIONS if name != CLEAN]
+    parser.add_argument("--vary", nargs="*", default=[], choices=harder, metavar="VARIATION", help=", ".join(harder))
     parser.add_argument("--limit", type=float, default=1800, help="most seconds for a case")
     parser.add_argument("--cache", type=Path, help="a folder that keeps cases for the next run")
     parser.add_argument("--output", type=Path, required=True, help="a folder for table.md, .csv, .json and the figures")

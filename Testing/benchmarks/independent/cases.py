@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from .anatomy import Anatomy
 from .joint import joint
 from .liver import liver_dome
 from .long_axis import four_chamber, two_chamber
-from .motions import Placed
+from .motions import Chain, Placed, Shift
 from .random_flow import random_flow
 from .scanner import Scanner
 from .short_axis import short_axis, stack
@@ -67,7 +67,9 @@ class Case:
     labels : ``[T, ...]`` uint8. names : of them. masks : of frame 0: "organ", "wall", "blood", without what
         leaves the image.
     systole : the frame at end-systole, or that which moved most. centre : of the cavity in frame 0 in voxels, or None.
-    motion : the continuous map, of points in mm from the image's centre, and of phases (``phases[t]``).
+    cyclic : whether the last frame is followed by the first.
+    motion : the continuous map, of points in mm from the image's centre, and of phases (``phases[t]``); None where a
+        case comes from a file or was made from another.
     """
 
     kind: str
@@ -83,7 +85,8 @@ class Case:
     systole: int
     centre: np.ndarray | None
     facts: dict[str, object]
-    motion: Placed
+    cyclic: bool
+    motion: Placed | None
     phases: np.ndarray
 
 
@@ -106,8 +109,13 @@ def make(
     frames: int | None = None,
     size: Sequence[int] | int | None = None,
     spacing: Sequence[float] | float | None = None,
+    noise: float = 1.0,
+    drift: float = 0.0,
 ) -> Case:
-    """Draw a case. Left out, frames, size and spacing are those usual for the kind; one size is that in the plane."""
+    """Draw a case. Left out, frames, size and spacing are those usual for the kind; one size is that in the plane.
+
+    ``noise`` multiplies the scanner's; ``drift`` is by about how many mm the subject slips sideways meanwhile.
+    """
     usual_frames, usual_size, usual_spacing = DEFAULTS[kind]
     count, ndim = frames or usual_frames, len(usual_size)
     size = usual_size if size is None else size
@@ -117,6 +125,10 @@ def make(
     rng = generator(kind, seed)
     anatomy = KINDS[kind](rng)
     scanner = Scanner(rng, 0.5 * usual_size[-1] * usual_spacing[-1])
+    scanner.noise *= noise
+    if drift:
+        slip = Shift(np.array([0.0] * (ndim - 1) + [drift]))
+        anatomy.motion = replace(anatomy.motion, motion=Chain([anatomy.motion.motion, slip]))
     phases = np.arange(count) / count if anatomy.cyclic else np.linspace(0, 1, count)
     motion, grid = anatomy.motion, points_of(size, spacing)
     scale = np.asarray(spacing).reshape(-1, *[1] * ndim)
@@ -146,7 +158,7 @@ def make(
     return Case(
         kind, seed, _images(anatomy, scanner, phases, size, spacing), tuple(map(float, spacing)), phases *
         anatomy.seconds, forward_, np.stack(inverse).astype(np.float32), labels_, dict(anatomy.names), masks, systole,
-        centre, dict(anatomy.facts), motion, phases,
+        centre, dict(anatomy.facts), anatomy.cyclic and not drift, motion, phases,
     )  # fmt: skip
 
 

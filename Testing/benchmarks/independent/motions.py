@@ -231,6 +231,19 @@ class Annulus:
 
 
 @dataclass
+class Shift:
+    """The same displacement everywhere, ``phase`` times ``vector`` in mm."""
+
+    vector: np.ndarray
+
+    def forward(self, points: Points, phase: float) -> Points:
+        return points + phase * self.vector.reshape(-1, *[1] * (points.ndim - 1))
+
+    def inverse(self, points: Points, phase: float) -> Points:
+        return points - phase * self.vector.reshape(-1, *[1] * (points.ndim - 1))
+
+
+@dataclass
 class Along:
     """A displacement along one axis, ``x_axis + shift(phase, x)``; the shift must rise by less than one mm per mm."""
 

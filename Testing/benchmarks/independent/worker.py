@@ -53,8 +53,8 @@ def _cpu() -> float:
     return time.process_time() + spent.children_user + spent.children_system
 
 
-def registered(name: str, chosen: list[Case], limit: float) -> Iterator[tuple[Case, dict, Found | None]]:
-    """What a method finds for cases of one kind, within ``limit`` seconds for each of them.
+def registered(name: str, chosen: list[Case], limit: float) -> Iterator[tuple[dict, Found | None]]:
+    """What a method finds for cases of one kind in their order, within ``limit`` seconds for each of them.
 
     A record has "seconds", "cpu_seconds", "peak_mb" and "made_with", or an "error"; then nothing was found.
     """
@@ -63,15 +63,15 @@ def registered(name: str, chosen: list[Case], limit: float) -> Iterator[tuple[Ca
         for number, case in enumerate(chosen):
             np.savez(folder / f"{number:06}.in.npz", frames=case.frames, spacing=case.spacing, times=case.times)
         end = _run(name, folder, limit * len(chosen))
-        for number, case in enumerate(chosen):
+        for number in range(len(chosen)):
             stem = folder / f"{number:06}"
             record = Path(f"{stem}.json")
             found = json.loads(record.read_text()) if record.is_file() else {"error": end}
             if "error" in found:
-                yield case, found, None
+                yield found, None
                 continue
             with np.load(f"{stem}.out.npz") as content:
-                yield case, found, Found(content["forward"], content.get("inverse"), found["made_with"])
+                yield found, Found(content["forward"], content.get("inverse"), found["made_with"])
 
 
 def _run(name: str, folder: Path, limit: float) -> str:

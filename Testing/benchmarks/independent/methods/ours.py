@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ def ours(token: str) -> Method:
         if quality:
             options["refine"] = quality
         if values:
-            pairs = dict(item.split("=", 1) for item in values.split(","))
+            pairs = dict(item.split("=", 1) for item in re.split(r",(?=\w+=)", values))
             for key, text in pairs.items():
                 with contextlib.suppress(ValueError, SyntaxError):
                     pairs[key] = ast.literal_eval(text)

@@ -1,0 +1,77 @@
+"""The comparison runs end to end: workers, modes, variations, tables and figures; a program that fails is told of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import peers_table
+import pytest
+from independent import cases, methods, metrics
+from independent.cache import drawn
+from independent.worker import registered
+
+SMALL = ["--kinds", "vessel", "--cases", "1", "--frames", "4", "--size", "64"]
+
+
+def run(folder: Path, *arguments: str) -> dict:
+    peers_table.run(peers_table.parsed([*SMALL, *arguments, "--output", str(folder), "--cache", str(folder / "cases")]))
+    return json.loads((folder / "table.json").read_text())
+
+
+def test_a_small_table(tmp_path: Path) -> None:
+    found = run(tmp_path, "--ours", "--methods", "demons", "--vary", "flipped")
+    clean, flipped = (
+        {row["method"]: row for row in found["rows"] if row["variation"] == name} for name in ("clean", "flipped")
+    )
+    name = methods.PEERS["demons"].name
+    assert clean["unregistered"]["epe"] == pytest.approx(flipped["unregistered"]["epe"])
+    assert clean[name]["epe"] != clean["unregistered"]["epe"]
+    assert clean[name]["seconds"] > 0
+    assert clean[name]["peak_mb"] > 30
+    assert {line["method"] for line in found["robustness"]} == {"unregistered", name}
+    assert (tmp_path / "errors-vessel.png").stat().st_size > 10_000
+    assert (tmp_path / "curves-vessel.png").stat().st_size > 10_000
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "## Robustness" in text
+    assert methods.PEERS["demons"].setting in text
+
+
+def test_neighbours_and_pairs(tmp_path: Path) -> None:
+    steps = run(tmp_path / "a", "--ours", "--methods", "demons", "--mode", "neighbours")["rows"]
+    (ends,) = run(tmp_path / "b", "--ours", "--methods", "--mode", "pair")["rows"]
+    assert [row["loop"] > 0 for row in steps] == [False, True]  # who does not move comes back
+    assert ends["epe"] == pytest.approx(ends["epe_es"])
+    assert not list((tmp_path / "a").glob("*.png"))
+
+
+def test_a_method_that_fails_is_told_of() -> None:
+    case = cases.make("vessel", 0, frames=2, size=48)
+    case.spacing = (0.0, 0.0)
+    ((record, found),) = registered("demons", [case], limit=60)
+    assert found is None
+    assert record["error"]
+    ((record, found),) = registered("no such method", [case], limit=60)
+    assert found is None
+    assert "KeyError" in record["error"]
+
+
+def test_ours_says_what_it_was_made_with() -> None:
+    case = cases.make("short-axis", 0, frames=3, size=96)
+    for token, words in (("fast", "not refined"), ("none:standard:smoothness=2,levels=((4,3),)", "smoothness 2")):
+        found = methods.method_of(f"ours {token}").run(case.frames, case.spacing, case.times)
+        assert words in found.made_with
+        assert ("no network" in found.made_with) == token.startswith("none")
+        error = metrics.measure(case, found.forward, found.inverse)["epe"]
+        assert error < metrics.measure(case, case.forward * 0)["epe"]
+
+
+def test_cases_are_kept(tmp_path: Path) -> None:
+    first = drawn(tmp_path, "vessel", 1, frames=2, size=48)
+    (path,) = tmp_path.iterdir()
+    again = drawn(tmp_path, "vessel", 1, frames=2, size=48)
+    assert np.array_equal(first.frames, again.frames)
+    assert list(tmp_path.iterdir()) == [path]
+    drawn(tmp_path, "vessel", 1, frames=2, size=48, noise=2.0)
+    assert len(list(tmp_path.iterdir())) == 2
