@@ -40,7 +40,7 @@ frame of most motion where there is no heart); radial and tangential: their abso
 cavity's centre. twist: error of the wall's mean turn in degrees; E_cc, E_rr: mean absolute errors of circumferential
 and radial strain in the wall in percent points. Dice and HD95: carried labels against painted ones at end-systole,
 mean of the labels. loop: where points end after a step from every frame to the next, back to the first, from where
-they began. folded: fraction of voxels. SD log J: standard deviation of the logarithm of the Jacobian in the
+they began. folded: fraction of the organ's voxels. SD log J: standard deviation of the logarithm of the Jacobian in the
 organ. speed: motion from frame to frame over the true one; speed error: that of the error's. there and back: inverse
 consistency in voxels. RMSE: of the intensity range; that of the truth beside it (below it is overfitting). s and CPU
 s: for a cine, on one thread, programs started and warm. MB: peak of the process, interpreter and libraries included.

@@ -12,6 +12,7 @@ from .elastix import bspline, groupwise
 from .greedy import greedy
 from .ours import ours
 from .syn import syn
+from .voxelmorph import WEIGHTS, learned
 
 __all__ = ["ONE_THREAD", "PEERS", "Found", "Method", "method_of", "ours"]
 
@@ -22,6 +23,14 @@ PEERS: dict[str, Method] = {
     "elastix": Method("elastix, pairwise", bspline(), "", "itk"),
     "elastix-group": Method("elastix, group-wise", groupwise(), "", "itk", ndims=(2,)),
     "greedy": Method("greedy", greedy(), "", "picsl_greedy"),
+    "voxelmorph": Method(
+        "VoxelMorph as published",
+        learned(),
+        "displacements, local correlation 9, weight 1, learned on other seeds of these very cases",
+        "DeepRegLogic",
+        ndims=(2,),
+        weights=WEIGHTS,
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Found(NamedTuple):
 class Method:
     """A method of the table: of frames ``[T, (D,) H, W]``, spacings in mm along their axes and times in seconds.
 
-    ``setting`` is printed below the table; ``package`` is what must be importable.
+    ``setting`` is printed below the table; ``package`` is what must be importable, ``weights`` a file that must exist.
     """
 
     name: str
@@ -43,10 +44,14 @@ class Method:
     setting: str
     package: str
     ndims: tuple[int, ...] = (2, 3)
+    weights: Path | None = None
 
     @property
-    def installed(self) -> bool:
-        return importlib.util.find_spec(self.package) is not None
+    def missing(self) -> str:
+        """What the method lacks here, in words; empty if nothing."""
+        if importlib.util.find_spec(self.package) is None:
+            return f"{self.package} is not installed"
+        return f"there is no {self.weights.name}" if self.weights and not self.weights.is_file() else ""
 
 
 def scaled(frames: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -35,8 +36,10 @@ def _elastix(fixed: object, moving: object, values: dict[str, object]) -> np.nda
     apply.SetTransformParameterObject(method.GetTransformParameterObject())
     apply.SetComputeDeformationField(True)
     apply.SetLogToConsole(False)
-    apply.UpdateLargestPossibleRegion()
-    return itk.GetArrayFromImage(apply.GetOutputDeformationField())
+    with tempfile.TemporaryDirectory() as folder:  # it writes the field there, too
+        apply.SetOutputDirectory(folder)
+        apply.UpdateLargestPossibleRegion()
+        return itk.GetArrayFromImage(apply.GetOutputDeformationField())
 
 
 LEVELS = (4, 2, 1)
