@@ -34,7 +34,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
-	$(BIN)/python Testing/benchmarks/peers_table.py --seeds test --cases 2 --kinds short-axis four-chamber vessel --output out/bench
+	$(BIN)/python Testing/benchmarks/peers_table.py --seeds test --cases 2 --frames 12 --kinds short-axis four-chamber vessel --output out/bench
 
 sentences: $(READY)
 	$(BIN)/python Testing/helpers/collect_sentences.py

@@ -85,7 +85,7 @@ def compare(
 ) -> dict[str, list[methods.Found]]:
     """All methods on cases of one kind; method -> what it found for every case, where it found all of them."""
     kind = chosen[0].kind
-    parts = [MODES[arguments.mode](case) for case in chosen]
+    parts = [MODES[arguments.mode].parts(case) for case in chosen]
     complete: dict[str, list[methods.Found]] = {}
 
     def row_of(case: cases.Case, name: str) -> table.Row:
@@ -148,6 +148,7 @@ def run(arguments: argparse.Namespace) -> str:
             complete = compare(chosen, variation, known, arguments)
             if complete and variation == CLEAN and arguments.mode == "reference":
                 draw(chosen, complete, arguments.output)
+    known.note(f"registered: {MODES[arguments.mode].meaning}")
     for variation in arguments.vary:
         known.note(f"{variation}: {VARIATIONS[variation].meaning}")
     return known.write(arguments.output)

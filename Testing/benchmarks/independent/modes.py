@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,8 +58,18 @@ def neighbours(case: Case) -> list[Case]:
     return [step(case, t, (t + 1) % count) for t in range(count if case.cyclic else count - 1)]
 
 
-MODES: dict[str, Callable[[Case], list[Case]]] = {"reference": whole, "neighbours": neighbours, "pair": pair}
-"""Frame 0 and all frames at once; every frame and the next; frame 0 and end-systole alone."""
+class Mode(NamedTuple):
+    meaning: str
+    parts: Callable[[Case], list[Case]]
+
+
+MODES: dict[str, Mode] = {
+    "reference": Mode("frame 0 and all frames at once", whole),
+    "neighbours": Mode(
+        "every frame and the next; figures are means over the steps, at ES is at a step's end", neighbours
+    ),
+    "pair": Mode("frame 0 and end-systole alone", pair),
+}
 
 
 def measured(case: Case, parts: Sequence[Case], found: Sequence[Found]) -> dict[str, float]:

@@ -9,7 +9,11 @@ import numpy as np
 from .base import Found, Pair, image_of, pairwise, voxels
 
 
-def demons(sigma: float = 1.5, iterations: Sequence[int] = (100, 60, 40), match: bool = True) -> Callable[..., Found]:
+def demons(
+    sigma: float = 1.5, fluid: float = 0.0, iterations: Sequence[int] = (100, 60, 40), match: bool = True
+) -> Callable[..., Found]:
+    """``sigma`` and ``fluid``: standard deviations that smooth the field and its updates, in the finest voxels."""
+
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
         import SimpleITK as sitk
 
@@ -33,7 +37,11 @@ def demons(sigma: float = 1.5, iterations: Sequence[int] = (100, 60, 40), match:
                 method = sitk.DiffeomorphicDemonsRegistrationFilter()
                 method.SetNumberOfIterations(count)
                 method.SetSmoothDisplacementField(True)
-                method.SetStandardDeviations(sigma)
+                ratio = min(level_target.GetSpacing()) / np.array(level_target.GetSpacing())
+                method.SetStandardDeviations((sigma * ratio).tolist())
+                if fluid:
+                    method.SetSmoothUpdateField(True)
+                    method.SetUpdateFieldStandardDeviations((fluid * ratio).tolist())
                 start = [] if found is None else [sitk.Resample(found, level_target)]
                 found = method.Execute(level_target, level_source, *start)
             return voxels(sitk.GetArrayFromImage(found), spacing), None
