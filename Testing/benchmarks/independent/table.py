@@ -49,8 +49,8 @@ first method of ours.
 """
 
 ROBUSTNESS = """
-Errors where one thing about the cases is changed, over the frames that are left; in brackets the mean over the one of
-the same method on the cases as drawn.
+Errors in mm where one thing about the cases is changed, over the frames and the tissue that are left; in brackets the
+mean over the one of the same method on the cases as drawn.
 """
 
 
