@@ -10,6 +10,7 @@ import peers_table
 import pytest
 from independent import cases, methods, metrics
 from independent.cache import drawn
+from independent.methods.base import Run, by_dimension
 from independent.worker import registered
 
 SMALL = ["--kinds", "vessel", "--cases", "1", "--frames", "4", "--size", "64"]
@@ -65,6 +66,15 @@ def test_ours_says_what_it_was_made_with() -> None:
         assert ("no network" in found.made_with) == token.startswith("none")
         error = metrics.measure(case, found.forward, found.inverse)["epe"]
         assert error < metrics.measure(case, case.forward * 0)["epe"]
+
+
+def test_slices_and_stacks_have_settings_of_their_own() -> None:
+    def said(word: str) -> Run:
+        return lambda frames, spacing, times: methods.Found(frames, made_with=word)
+
+    run = by_dimension(said("plane"), said("stack"))
+    assert run(np.zeros((2, 8, 8)), (1.0, 1.0), np.arange(2)).made_with == "plane"
+    assert run(np.zeros((2, 8, 8, 8)), (1.0, 1.0, 1.0), np.arange(2)).made_with == "stack"
 
 
 def test_cases_are_kept(tmp_path: Path) -> None:

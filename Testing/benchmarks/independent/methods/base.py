@@ -32,6 +32,9 @@ class Found(NamedTuple):
     made_with: str = ""
 
 
+Run = Callable[[np.ndarray, Sequence[float], np.ndarray], Found]
+
+
 @dataclass(frozen=True)
 class Method:
     """A method of the table: of frames ``[T, (D,) H, W]``, spacings in mm along their axes and times in seconds.
@@ -40,7 +43,7 @@ class Method:
     """
 
     name: str
-    run: Callable[[np.ndarray, Sequence[float], np.ndarray], Found]
+    run: Run
     setting: str
     package: str
     ndims: tuple[int, ...] = (2, 3)
@@ -52,6 +55,15 @@ class Method:
         if importlib.util.find_spec(self.package) is None:
             return f"{self.package} is not installed"
         return f"there is no {self.weights.name}" if self.weights and not self.weights.is_file() else ""
+
+
+def by_dimension(plane: Run, stack: Run) -> Run:
+    """One setting for cines of slices, another for those of stacks, whose slices are few and thick."""
+
+    def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
+        return (plane if frames.ndim == 3 else stack)(frames, spacing, times)
+
+    return run
 
 
 def scaled(frames: np.ndarray) -> np.ndarray:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Found, Pair, image_of, pairwise, voxels
+from .base import Found, Pair, Run, image_of, pairwise, voxels
 
 
 def demons(
     sigma: float = 1.5, fluid: float = 0.0, iterations: Sequence[int] = (100, 60, 40), match: bool = True
-) -> Callable[..., Found]:
+) -> Run:
     """``sigma`` and ``fluid``: standard deviations that smooth the field and its updates, in the finest voxels."""
 
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:

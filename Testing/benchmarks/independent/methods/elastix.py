@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..metrics import identity, inverted, sample
-from .base import Found, Pair, pairwise, scaled, voxels
+from .base import Found, Pair, Run, pairwise, scaled, voxels
 
 
 def _parameters(values: dict[str, object]) -> dict[str, list[str]]:
@@ -72,7 +72,7 @@ def _knots(apart: float, spacing: Sequence[float]) -> list[float]:
 def bspline(
     knots: float = 8.0, bending: float = 1.0, iterations: int = 400, samples: int = 4096,
     metric: str = "AdvancedNormalizedCorrelation",
-) -> Callable[..., Found]:  # fmt: skip
+) -> Run:  # fmt: skip
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
         ndim = frames.ndim - 1
         apart = _knots(knots, spacing)
@@ -93,7 +93,7 @@ def bspline(
     return run
 
 
-def groupwise(knots: float = 8.0, iterations: int = 800, samples: int = 4096) -> Callable[..., Found]:
+def groupwise(knots: float = 8.0, iterations: int = 800, samples: int = 4096) -> Run:
     """All frames at once, to a mean that belongs to none; then from frame 0 through it."""
 
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Found, Pair, image_of, pairwise, voxels
+from .base import Found, Pair, Run, image_of, pairwise, voxels
 
 
 def greedy(
     metric: str = "NCC 4x4", iterations: str = "100x100x60", smooth: Sequence[float] = (2.0, 0.7), step: float = 0.5
-) -> Callable[..., Found]:
+) -> Run:
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
         import picsl_greedy
         import SimpleITK as sitk

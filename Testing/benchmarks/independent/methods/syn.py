@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .base import Found, Pair, pairwise, voxels
+from .base import Found, Pair, Run, pairwise, voxels
 
 
 def syn(
     metric: str = "CC", sampling: int = 4, iterations: Sequence[int] = (100, 70, 40), step: float = 0.2,
     flow: float = 3.0, total: float = 0.0,
-) -> Callable[..., Found]:  # fmt: skip
+) -> Run:  # fmt: skip
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
         import ants
         import SimpleITK as sitk

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import Found, scaled
+from .base import Found, Run, scaled
 
 if TYPE_CHECKING:
     from DeepRegLogic.networks.voxelmorph import VoxelMorph
@@ -27,7 +27,7 @@ def network() -> VoxelMorph:
     return VoxelMorph(ndim=2, channels=(16, 32, 32, 32, 32, 32, 32, 32))
 
 
-def learned() -> Callable[..., Found]:
+def learned() -> Run:
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
         import torch
         from safetensors.torch import load
