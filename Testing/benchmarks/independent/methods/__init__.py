@@ -1,8 +1,8 @@
 """The methods that are compared: ours, and other programs at settings that were tuned on development seeds.
 
 A setting says what was tried: behind it is the mean end-point error in the organ at end-systole, in mm, over short-axis
-seeds 50 to 52, four-chamber seeds 50 and 51 and vessel seed 50, of 9 frames each. Of stacks it is that over seeds 50 and
-51, of 64 pixels a side and 4 frames.
+seeds 50 to 52, four-chamber seeds 50 and 51 and vessel seed 50, of 9 frames each. Of stacks it is that over seeds
+50 and 51, of 64 pixels a side and 4 frames.
 """
 
 from __future__ import annotations
