@@ -95,8 +95,8 @@ def compare(
         still = [methods.Found(np.zeros_like(part.forward), np.zeros_like(part.forward)) for part in own]
         known.add(row_of(case, STILL) | measured(case, own, still) | {"cpu_seconds": 0.0})
     for name, method in known.wanted.items():
-        if len(chosen[0].spacing) not in method.ndims:
-            known.note(f"{method.name} is not run on {kind}")
+        if len(chosen[0].spacing) not in method.ndims or len(parts[0][0].frames) < method.fewest:
+            known.note(f"{method.name} is not run on {kind}, {len(parts[0][0].frames)} frames")
             continue
         answers = registered(name, [part for own in parts for part in own], arguments.limit)
         for case, own in zip(chosen, parts, strict=True):

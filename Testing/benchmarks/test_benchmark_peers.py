@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,13 @@ def test_a_small_table(tmp_path: Path) -> None:
     assert methods.PEERS["demons"].setting in text
 
 
-def test_neighbours_and_pairs(tmp_path: Path) -> None:
+def test_neighbours_and_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = replace(methods.PEERS["demons"], name="patient", fewest=3)
+    monkeypatch.setitem(methods.PEERS, "patient", patient)
     steps = run(tmp_path / "a", "--ours", "--methods", "demons", "--mode", "neighbours")["rows"]
-    (ends,) = run(tmp_path / "b", "--ours", "--methods", "--mode", "pair")["rows"]
+    found = run(tmp_path / "b", "--ours", "--methods", "patient", "--mode", "pair")
+    (ends,) = found["rows"]
+    assert "patient is not run on vessel, 2 frames" in found["notes"]
     assert [row["loop"] > 0 for row in steps] == [False, True]  # who does not move comes back
     assert ends["epe"] == pytest.approx(ends["epe_es"])
     assert not list((tmp_path / "a").glob("*.png"))

@@ -33,7 +33,7 @@ def work(name: str, folder: Path) -> None:
         record: dict[str, object] = {}
         try:
             if not warm:
-                method.run(frames[:2], spacing, times[:2])
+                method.run(frames[: method.fewest], spacing, times[: method.fewest])
                 warm = True
             used, start = _cpu(), time.perf_counter()
             found = method.run(frames, spacing, times)
@@ -42,7 +42,7 @@ def work(name: str, folder: Path) -> None:
             fields = {"forward": found.forward} | ({} if found.inverse is None else {"inverse": found.inverse})
             np.savez(folder / f"{stem}.out.npz", **fields)
         except Exception as error:
-            record = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+            record = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
         peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         record["peak_mb"] = max(peaks) / (2**20 if sys.platform == "darwin" else 2**10)
         (folder / f"{stem}.json").write_text(json.dumps(record))

@@ -61,6 +61,7 @@ PEERS: dict[str, Method] = {
         "over all frames); 24: 1.41; on three of the six cines 16: 0.85, 24: 0.97, 8: 1.96",
         "itk",
         ndims=(2,),
+        fewest=4,
     ),
     "greedy": Method(
         "greedy",

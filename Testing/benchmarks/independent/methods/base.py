@@ -39,7 +39,8 @@ Run = Callable[[np.ndarray, Sequence[float], np.ndarray], Found]
 class Method:
     """A method of the table: of frames ``[T, (D,) H, W]``, spacings in mm along their axes and times in seconds.
 
-    ``setting`` is printed below the table; ``package`` is what must be importable, ``weights`` a file that must exist.
+    ``setting`` is printed below the table; ``package`` is what must be importable, ``weights`` a file that must exist,
+    ``fewest`` how many frames it needs.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Method:
     package: str
     ndims: tuple[int, ...] = (2, 3)
     weights: Path | None = None
+    fewest: int = 2
 
     @property
     def missing(self) -> str:
