@@ -9,6 +9,7 @@ voxel centre are the ends of the axis) and continues the border value outside. A
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -271,11 +272,35 @@ def resize_image(image: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _gaussian(sigma: float, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+def _gaussian(n: int, sigma: float, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """The matrix ``[n, n]`` that smooths n values; those at the ends are continued outside."""
     radius = max(int(3.0 * sigma + 0.5), 1)
-    x = torch.arange(-radius, radius + 1, device=device, dtype=torch.float64)
+    x = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    return (kernel / kernel.sum()).to(dtype)
+    place = (torch.arange(n)[:, None] + x.long()).clamp(0, n - 1)
+    matrix = torch.zeros(n, n, dtype=torch.float64).scatter_add_(1, place, (kernel / kernel.sum()).expand(n, -1))
+    return matrix.to(device, dtype)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def mean_matrix(n: int, width: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The matrix ``[n, n]`` of means over ``width`` (odd) of n values, of those inside; for ``along``."""
+    place = torch.arange(n)
+    near = (place[:, None] - place).abs() <= width // 2
+    return (near / near.sum(dim=1, keepdim=True)).to(device)
+
+
+def along(matrix: torch.Tensor, values: torch.Tensor, axis: int) -> torch.Tensor:
+    """``matrix`` ``[m, n]`` applied to ``values`` along an axis of n elements: a linear filter with its borders.
+
+    For axes of a few hundred elements this is ten times as fast as a convolution of one channel.
+    """
+    n = values.shape[axis]
+    after = math.prod(values.shape[axis + 1 :])
+    rows = values.reshape(-1, n) if after == 1 else values.reshape(-1, n, after)
+    found = rows @ matrix.T if after == 1 else matrix @ rows
+    return found.reshape(*values.shape[:axis], len(matrix), *values.shape[axis + 1 :])
 
 
 def smooth(values: torch.Tensor, sigma: float | Sequence[float]) -> torch.Tensor:
@@ -285,17 +310,9 @@ def smooth(values: torch.Tensor, sigma: float | Sequence[float]) -> torch.Tensor
     """
     ndim = values.ndim - 2
     sigmas = [float(sigma)] * ndim if isinstance(sigma, (int, float)) else [float(s) for s in sigma]
-    conv = F.conv2d if ndim == 2 else F.conv3d
-    for axis, s in enumerate(sigmas):
-        if s <= 0 or values.shape[axis + 2] == 1:
-            continue
-        kernel = _gaussian(s, values.device, values.dtype)
-        pad = [0] * (2 * ndim)
-        pad[2 * (ndim - 1 - axis)] = pad[2 * (ndim - 1 - axis) + 1] = len(kernel) // 2
-        shape = [1] * (ndim + 2)
-        shape[axis + 2] = len(kernel)
-        flat = values.reshape(-1, 1, *values.shape[2:])
-        values = conv(F.pad(flat, pad, mode="replicate"), kernel.view(shape)).reshape(values.shape)
+    for axis, s in enumerate(sigmas, start=2):
+        if s > 0 and values.shape[axis] > 1:
+            values = along(_gaussian(values.shape[axis], s, values.device, values.dtype), values, axis)
     return values
 
 

@@ -5,16 +5,17 @@ A price is added by one decorated function:
     @regulariser("diffusion", "Diffusion (first differences)")
     def diffusion(field, spacing=None): ...
 
-All are means over voxels, components and derivatives, of fields in voxels. Voxels may be longer along one axis than
-another: with ``spacing`` (mm, in array order) derivatives are per length of the shortest spacing; a component counts in
-voxels of its own axis still, but for ``elastic``. An axis of one voxel has no derivative and costs nothing. Light to
-import, as ``similarities``.
+All are means over voxels, components and derivatives, of fields in voxels. With ``spacing`` (in array order, of any
+unit) components and derivatives are in lengths of that unit, so that a field has one price on coarse and fine grids,
+and on voxels that are longer along one axis. An axis of one voxel has no derivative and costs nothing. Light to import,
+as ``similarities``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
 from .registry import Registry
@@ -31,10 +32,11 @@ class Price(Protocol):
 
 @dataclass(frozen=True)
 class Regulariser:
-    """An entry of ``REGULARISERS``: what a user calls it, and its price."""
+    """An entry of ``REGULARISERS``: what a user calls it, its price, and its usual weight in a refinement."""
 
     title: str
     price: Price
+    weight: float = 1.0
 
     def __call__(self, field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
         return self.price(field, spacing)
@@ -43,18 +45,22 @@ class Regulariser:
 REGULARISERS: Registry[Regulariser] = Registry("regulariser")
 
 
-def regulariser(name: str, title: str) -> Callable[[Price], Price]:
+def regulariser(name: str, title: str, weight: float = 1.0) -> Callable[[Price], Price]:
     """Add a price to ``REGULARISERS``."""
 
     def add(price: Price) -> Price:
-        REGULARISERS.add(name, Regulariser(title, price))
+        REGULARISERS.add(name, Regulariser(title, price, weight))
         return price
 
     return add
 
 
-def _steps(ndim: int, spacing: Sequence[float] | None) -> list[float]:
-    return [1.0] * ndim if spacing is None else [s / min(spacing) for s in spacing]
+def _lengths(field: torch.Tensor, spacing: Sequence[float] | None) -> tuple[torch.Tensor, Sequence[float]]:
+    """The field in lengths, and the spacing; voxels are the lengths where there is none."""
+    ndim = field.ndim - 2
+    if spacing is None:
+        return field, [1.0] * ndim
+    return field * field.new_tensor(list(spacing)).view(1, ndim, *[1] * ndim), spacing
 
 
 def _difference(field: torch.Tensor, axis: int, step: float) -> torch.Tensor:
@@ -64,7 +70,14 @@ def _difference(field: torch.Tensor, axis: int, step: float) -> torch.Tensor:
     return field.diff(dim=axis + 2) / step if field.shape[axis + 2] > 1 else torch.zeros_like(field)
 
 
-@regulariser("diffusion", "Diffusion (first differences)")
+def _second_differences(field: torch.Tensor, spacing: Sequence[float] | None) -> Iterator[torch.Tensor]:
+    """Differences of differences for all pairs of axes, each shorter along its axes."""
+    field, steps = _lengths(field, spacing)
+    for a, b in product(range(len(steps)), repeat=2):
+        yield _difference(_difference(field, a, steps[a]), b, steps[b])
+
+
+@regulariser("diffusion", "Diffusion (first differences)", weight=3.0)
 def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
     """Mean squared forward difference, mean over the axes, components and voxels.
 
@@ -72,13 +85,12 @@ def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> to
     """
     import torch
 
-    ndim = field.ndim - 2
-    steps = _steps(ndim, spacing)
-    terms = [_difference(field, axis, steps[axis]).square().mean() for axis in range(ndim)]
+    field, steps = _lengths(field, spacing)
+    terms = [_difference(field, axis, step).square().mean() for axis, step in enumerate(steps)]
     return torch.stack(terms).mean()
 
 
-@regulariser("bending", "Bending energy (second differences)")
+@regulariser("bending", "Bending energy (second differences)", weight=150.0)
 def bending(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
     """Bending energy (Rueckert et al. 1999): mean squared second derivative, over all pairs of axes.
 
@@ -95,16 +107,32 @@ def bending(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torc
     """
     import torch
 
-    ndim = field.ndim - 2
-    steps = _steps(ndim, spacing)
-    terms = []
-    for a in range(ndim):
-        for b in range(ndim):
-            terms.append(_difference(_difference(field, a, steps[a]), b, steps[b]).square().mean())
-    return torch.stack(terms).mean()
+    return torch.stack([each.square().mean() for each in _second_differences(field, spacing)]).mean()
 
 
-@regulariser("elastic", "Linear elasticity (strain)")
+@regulariser("robust-bending", "Bending that may concentrate (organs that slide)", weight=400.0)
+def robust_bending(
+    field: torch.Tensor, spacing: Sequence[float] | None = None, threshold: float = 0.01
+) -> torch.Tensor:
+    """Bending energy with a Charbonnier penalty: as ``bending`` below a curvature of ``threshold``, linear above it.
+
+    With q the norm of all second derivatives at a voxel, the mean of ``2 e (sqrt(q^2 + e^2) - e)``, e the threshold
+    (per voxel, or per length with a spacing). A motion may bend sharply along a line, where the wall of a heart turns
+    against what surrounds it, at the price of bending a little all over.
+    """
+    import torch.nn.functional as F
+
+    ndim, spatial = field.ndim - 2, field.shape[2:]
+    squares: list[torch.Tensor] = []
+    for each in _second_differences(field, spacing):
+        square = each.square().sum(dim=1)
+        missing = [n - m for n, m in zip(reversed(spatial), reversed(square.shape[1:]), strict=True)]
+        squares.append(F.pad(square, [side for n in missing for side in (n // 2, n - n // 2)]))
+    total = sum(squares[1:], squares[0])
+    return (2 * threshold * ((total + threshold**2).sqrt() - threshold)).mean() / ndim**3
+
+
+@regulariser("elastic", "Linear elasticity (strain)", weight=3.0)
 def elastic(field: torch.Tensor, spacing: Sequence[float] | None = None, dilation: float = 0.5) -> torch.Tensor:
     """Linear elastic energy of a velocity (or of a small displacement): mean squared strain plus that of its trace.
 
@@ -115,7 +143,7 @@ def elastic(field: torch.Tensor, spacing: Sequence[float] | None = None, dilatio
     import torch
 
     ndim = field.ndim - 2
-    steps = _steps(ndim, spacing)
+    field, steps = _lengths(field, spacing)
     rows = []
     for axis in range(ndim):
         row = _difference(field, axis, steps[axis])
@@ -125,9 +153,7 @@ def elastic(field: torch.Tensor, spacing: Sequence[float] | None = None, dilatio
                 if n > 1:
                     row = (row.narrow(other + 2, 0, n - 1) + row.narrow(other + 2, 1, n - 1)) / 2
         rows.append(row)
-    # lengths: component c counts in voxels of axis c
-    scale = torch.tensor(steps, device=field.device, dtype=field.dtype)
-    jacobian = torch.stack(rows, dim=2) * scale.view(1, ndim, 1, *[1] * ndim)
+    jacobian = torch.stack(rows, dim=2)
     strain = 0.5 * (jacobian + jacobian.transpose(1, 2))
     trace = strain.diagonal(dim1=1, dim2=2).sum(-1)
     return (strain.square().sum((1, 2)) + dilation * trace.square()).mean() / ndim**2

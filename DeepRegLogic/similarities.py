@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Measure(Protocol):
     """How unlike two images ``[N, 1, *spatial]`` of one shape are, as a scalar; differentiable.
 
+    There may be one fixed image for all moved ones.
     ``window`` is the side in voxels (odd; one, or one an axis) and ``floor`` the noise floor of measures that look at
     neighbourhoods; others take no notice of them.
     """
@@ -40,30 +41,34 @@ class Similarity:
     ----------
     title : what a user calls it.
     measure : see ``Measure``; smaller is more alike.
-    squared_intensity : whether its unit is a squared intensity: a refinement then divides it by the variance of the
-        fixed image, so that the weights of regularisers mean the same for every image.
+    squared_intensity : whether its unit is a squared intensity: it is then divided by the variance of the fixed image,
+        so that the weights of regularisers mean the same for every image.
+    weight : its usual weight in a refinement, with which the usual weights of regularisers suit every measure.
     """
 
     title: str
     measure: Measure
     squared_intensity: bool = False
+    weight: float = 1.0
 
     def __call__(
         self, moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
     ) -> torch.Tensor:
         """The measure without a unit."""
         value = self.measure(moved, fixed, window, floor)
-        return value / (fixed.var() + 1e-6) if self.squared_intensity else value
+        return value / (fixed.var(correction=0) + 1e-6) if self.squared_intensity else value
 
 
 SIMILARITIES: Registry[Similarity] = Registry("similarity")
 
 
-def similarity(name: str, title: str, squared_intensity: bool = False) -> Callable[[Measure], Measure]:
+def similarity(
+    name: str, title: str, squared_intensity: bool = False, weight: float = 1.0
+) -> Callable[[Measure], Measure]:
     """Add a measure to ``SIMILARITIES``."""
 
     def add(measure: Measure) -> Measure:
-        SIMILARITIES.add(name, Similarity(title, measure, squared_intensity))
+        SIMILARITIES.add(name, Similarity(title, measure, squared_intensity, weight))
         return measure
 
     return add
@@ -72,37 +77,42 @@ def similarity(name: str, title: str, squared_intensity: bool = False) -> Callab
 def local_correlation(
     a: torch.Tensor, b: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
 ) -> torch.Tensor:
-    """Squared local correlation coefficient of images ``[N, 1, *spatial]``, of the same shape: 1 equal, 0 unrelated.
+    """Squared local correlation coefficient of images ``[N, 1, *spatial]``, or of N and one: 1 equal, 0 unrelated.
 
     The correlation is taken in the window of ``window`` voxels (odd; one, or one an axis) a side around every voxel
     (Avants et al. 2008); a window that reaches over the border holds the voxels inside only. Where the product
     of the two variances falls below ``floor`` the correlation fades to 0: a flat image correlates with nothing, and
     noise below that level counts for little.
     """
-    import torch
-    import torch.nn.functional as F
+    variance_a, variance_b, covariance = _local_moments(a, b, window)
+    return (covariance**2 / (variance_a * variance_b + floor)).clamp(max=1)
 
-    ndim = a.ndim - 2
-    pool = {2: F.avg_pool2d, 3: F.avg_pool3d}[ndim]
+
+def _local_moments(
+    a: torch.Tensor, b: torch.Tensor, window: int | Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Variances and covariance in the windows around all voxels; of those inside where one reaches over the border."""
+    import torch
+
+    from . import flow
+
+    widths = [window] * (a.ndim - 2) if isinstance(window, int) else window
+
+    def windowed(values: torch.Tensor) -> torch.Tensor:
+        for axis, width in enumerate(widths, start=2):
+            values = flow.along(flow.mean_matrix(values.shape[axis], width, values.device), values, axis)
+        return values
+
     a, b = a.float(), b.float()
     # about the mean of the whole image, so that the small variances below are not differences of large numbers
     axes = tuple(range(1, a.ndim))
     a, b = a - a.mean(axes, keepdim=True), b - b.mean(axes, keepdim=True)
-    means = torch.cat([a, b, a * a, b * b, a * b], dim=1)
-    for axis, width in enumerate([window] * ndim if isinstance(window, int) else window):
-        if ndim == 3:  # where torch takes no window longer than the axis
-            width = min(width, a.shape[axis + 2] - 1 + a.shape[axis + 2] % 2)
-        kernel = [width if i == axis else 1 for i in range(ndim)]
-        padding = [k // 2 for k in kernel]
-        means = pool(means, kernel, stride=1, padding=padding, count_include_pad=False)
-    mean_a, mean_b, mean_aa, mean_bb, mean_ab = means.split(1, dim=1)
-    variance_a = (mean_aa - mean_a**2).clamp(min=0)
-    variance_b = (mean_bb - mean_b**2).clamp(min=0)
-    covariance = mean_ab - mean_a * mean_b
-    return (covariance**2 / (variance_a * variance_b + floor)).clamp(max=1)
+    mean_a, mean_aa, mean_ab = windowed(torch.cat([a, a * a, a * b], dim=1)).split(1, dim=1)
+    mean_b, mean_bb = windowed(torch.cat([b, b * b], dim=1)).split(1, dim=1)
+    return (mean_aa - mean_a**2).clamp(min=0), (mean_bb - mean_b**2).clamp(min=0), mean_ab - mean_a * mean_b
 
 
-@similarity("lncc", "Local correlation (brightness may change)")
+@similarity("lncc", "Local correlation (brightness may change)", weight=15.0)
 def lncc(
     moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
 ) -> torch.Tensor:
@@ -118,9 +128,24 @@ def lncc(
     return 1 - local_correlation(moved, fixed, window, floor).mean()
 
 
-@similarity("mse", "Squared difference", squared_intensity=True)
+@similarity("local-likelihood", "Local likelihood (brightness may change, noise is known)")
+def local_likelihood(
+    moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 5, floor: float = 1e-7
+) -> torch.Tensor:
+    """Minus the log-likelihood of the fixed image, which is a line of the moved one in every window, plus noise.
+
+    The variance r of what a local line leaves is that of noise, which is not known but expected at s: with its prior
+    integrated out, the likelihood is that of a Student t, and the mean of ``log(1 + r / s) / 2`` is what is returned.
+    As ``lncc`` it takes no notice of brightness and contrast that change from place to place; but it weighs a window by
+    its contrast over the noise. ``s`` is a tenth of the variance that ``floor`` is the square of.
+    """
+    variance_moved, variance_fixed, covariance = _local_moments(moved, fixed, window)
+    noise = 0.1 * floor**0.5
+    left = variance_fixed - covariance**2 / (variance_moved + 0.1 * noise)
+    return 0.5 * (left.clamp(min=0) / noise).log1p().mean()
+
+
+@similarity("mse", "Squared difference", squared_intensity=True, weight=15.0)
 def mse(moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7) -> torch.Tensor:
     """Mean squared difference of two images ``[N, 1, *spatial]``, over everything."""
-    from torch.nn.functional import mse_loss
-
-    return mse_loss(moved, fixed)
+    return (moved - fixed).square().mean()

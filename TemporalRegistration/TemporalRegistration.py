@@ -287,7 +287,7 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         sequenceNode : a sequence of volumes of one geometry.
         model : name or folder of a model, or None to start the refinement from zero.
         reference : number of the reference frame, or None to look for end-diastole.
-        refine : optimise the motion on this very cine; a quality ("fast", "standard", "thorough"); or the fields of a
+        refine : optimise the motion on this very cine; a quality ("fast", "standard", "best"); or the fields of a
             ``DeepRegLogic.Refinement``.
         device : "auto", "cpu", "cuda", "cuda:1" or "mps".
         labels : a segmentation or label map drawn on the reference frame, to be carried to every frame; give the

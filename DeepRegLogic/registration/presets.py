@@ -20,30 +20,32 @@ class Refinement:
 
     Attributes
     ----------
-    similarity : a name of ``similarities.SIMILARITIES``: "lncc" (squared local correlation; copes with changes of
+    similarity : a name of ``similarities.SIMILARITIES``: "lncc" and "local-likelihood" (which cope with changes of
         brightness), "mse" (squared difference over the variance of the reference; for frames of one brightness), ...
-    window : side of the correlation window in voxels of the level (fewer along axes of longer voxels), odd.
-    smoothness : weight of the regulariser: of its sum over axes and components, in voxels of the level.
-    temporal : weight of the squared second difference of the velocity along time.
-    sigma, sigma_time : standard deviations of the gradient's Gaussian, in voxels of the level and in frames.
-    levels : (shrink factor, most iterations) from coarse to fine, or None for three that suit the size of the image:
-        half the resolution at the end, which is enough for the noise of a cine; all of it below 112 pixels a side, a
-        quarter from 400 on.
+    window : side of the neighbourhood in voxels of the level (fewer along axes of longer voxels), odd.
+    smoothness : weight of the regulariser, of which 1 is the usual one; larger is stiffer.
+    temporal : weight of the squared second difference of the velocity along time, of a cine of 20 frames. Cines of more
+        or fewer frames are weighted so that the same motion has the same price.
+    sigma, sigma_time : standard deviations of the gradient's Gaussian, in voxels of the level, and as a fraction of the
+        cine's frames.
+    levels : (shrink factor, most iterations) from coarse to fine, or None for some that suit the size of the image:
+        from about 16 pixels a side to its own resolution; half of it from 288 pixels a side on, a quarter from 576 on
+        (80 and 160 in volumes and stacks).
     step : step of the optimiser in voxels.
-    tolerance : a level ends when ten iterations lowered the energy by less than this fraction.
-    regulariser : a name of ``regularisers.REGULARISERS``: "diffusion", "bending", "elastic", ...
+    tolerance : a level ends when fifteen iterations lowered the energy by less than this fraction of that at its start.
+    regulariser : a name of ``regularisers.REGULARISERS``: "bending", "robust-bending", "elastic", "diffusion", ...
     """
 
     similarity: str = "lncc"
-    window: int = 9
-    smoothness: float = 0.2
-    temporal: float = 0.005
-    sigma: float = 1.5
-    sigma_time: float = 1.0
+    window: int = 7
+    smoothness: float = 1.0
+    temporal: float = 0.05
+    sigma: float = 4.0
+    sigma_time: float = 0.02
     levels: tuple[tuple[float, int], ...] | None = None
     step: float = 0.3
-    tolerance: float = 5e-4
-    regulariser: str = "diffusion"
+    tolerance: float = 1e-4
+    regulariser: str = "bending"
 
     def __post_init__(self) -> None:
         SIMILARITIES.choose(self.similarity)
@@ -69,7 +71,7 @@ class Preset:
 PRESETS: Registry[Preset] = Registry("quality")
 PRESETS.add("fast", Preset("Fast", None))
 PRESETS.add("standard", Preset("Standard", Refinement()))
-PRESETS.add("thorough", Preset("Thorough", Refinement(levels=((8, 60), (4, 100), (2, 100), (1, 40)))))
+PRESETS.add("best", Preset("Best", Refinement(levels=((8, 100), (4, 100), (2, 100), (1, 60)), tolerance=2e-5)))
 DEFAULT_QUALITY = "standard"
 
 

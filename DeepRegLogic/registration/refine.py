@@ -5,9 +5,9 @@ every refinement is a diffeomorphism with its inverse. The energy is
 
     sum_t  D(frame_t o u_t, reference) + smoothness R(v_t) + temporal |v_(t+1) - 2 v_t + v_(t-1)|^2
 
-with D and R by name from ``similarities`` and ``regularisers``. It is minimised by Adam on p with v = v_start + G p, G
-a Gaussian in space and time: a Sobolev-like gradient, which moves whole neighbourhoods at once and needs tens of
-steps, not thousands.
+with D and R by name from ``similarities`` and ``regularisers``, R in voxels of the whole image at every level. It is
+minimised by Adam on p with v = v_start + G p, G a Gaussian in space and time: a Sobolev-like gradient, which moves
+whole neighbourhoods at once and needs tens of steps, not thousands.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from ..transformations import Transformation
 from .presets import Refinement
 
 _VOXELS_AT_ONCE = 4_000_000
+_PATIENCE = 15
+_FRAMES = 20  # of a cine whose temporal weight is that of a second difference from frame to frame
 _NOISE = 1e-5  # product of the variances of two windows of noise, of a standard deviation of about 0.05 each
 
 
@@ -90,7 +92,7 @@ def refine(
     reporter = reporter or Reporter()
     spatial = tuple(reference.shape[2:])
     spacing = tuple(spacing) if spacing is not None else (1.0,) * len(spatial)
-    levels = settings.levels or _levels(min(spatial[-2:]))
+    levels = settings.levels or _levels(min(spatial[-2:]), len(spatial))
     shapes = [_level_shape(spatial, spacing, shrink) for shrink, _ in levels]
     work = [math.prod(shape) * count for shape, (_, count) in zip(shapes, levels, strict=True)]
     done = 0
@@ -101,7 +103,10 @@ def refine(
         found = _Level(
             flow.resize_image(reference, shape),
             flow.resize_image(frames, shape),
-            [step * (n - 1) / (m - 1) if m > 1 else step for step, n, m in zip(spacing, spatial, shape, strict=True)],
+            [
+                step * (n - 1) / (m - 1) / min(spacing) if m > 1 else step / min(spacing)
+                for step, n, m in zip(spacing, spatial, shape, strict=True)
+            ],
             settings,
             times,
         ).minimise(found.resized(shape), iterations, part, text)
@@ -109,9 +114,11 @@ def refine(
     return found.resized(spatial)
 
 
-def _levels(side: int) -> tuple[tuple[float, int], ...]:
-    finest = 1 if side < 112 else 2 if side < 400 else 4
-    return ((4 * finest, 40), (2 * finest, 60), (finest, 60))
+def _levels(side: int, ndim: int) -> tuple[tuple[float, int], ...]:
+    large = 288 if ndim == 2 else 80  # what half the resolution saves in a volume is worth more than it costs
+    finest = 1 if side < large else 2 if side < 2 * large else 4
+    coarse = [(float(finest * 2**n), 60) for n in (3, 2, 1) if side >= 16 * finest * 2**n]
+    return (*coarse, (float(finest), 25))
 
 
 def _level_shape(spatial: Sequence[int], spacing: Sequence[float], shrink: float) -> tuple[int, ...]:
@@ -129,44 +136,52 @@ class _Level:
 
     reference: torch.Tensor
     frames: torch.Tensor
-    spacing: Sequence[float]
+    spacing: Sequence[float]  # in voxels of the image
     settings: Refinement
     times: FrameTimes
+
+    @property
+    def _temporal(self) -> float:
+        """The weight of a second difference in time: of the second derivative, the beat as the unit."""
+        return self.settings.temporal * ((self.times.count + 1) / _FRAMES) ** 4
 
     def minimise(self, start: Transformation, iterations: int, report: Reporter, text: str) -> Transformation:
         settings = self.settings
         first = start.refinement_start()
         change = torch.zeros_like(first, requires_grad=True)
         optimiser = torch.optim.Adam([change], lr=settings.step, betas=(0.9, 0.95))
-        in_time = self.times.gaussian(settings.sigma_time).to(change)
+        in_time = self.times.gaussian(settings.sigma_time * (self.times.count + 1)).to(change)
+        sigmas = [settings.sigma * min(self.spacing) / step for step in self.spacing]
 
         def velocity() -> torch.Tensor:
-            return first + torch.einsum("st,t...->s...", in_time, flow.smooth(change, settings.sigma))
+            return first + torch.einsum("st,t...->s...", in_time, flow.smooth(change, sigmas))
 
-        energies: list[float] = []
-        for iteration in range(iterations):
-            report(iteration / iterations, text)
+        found, energies = first, [math.inf]  # the lowest so far: the first steps may overshoot
+        for iteration in range(iterations + 1):
+            report(iteration / (iterations + 1), text)
             velocities = velocity()
             leaf = velocities.detach().requires_grad_()
             energy = self._backward(start, leaf)
+            if energy < energies[-1]:
+                found = leaf.detach()
+            energies.append(min(energy, energies[-1]))
+            if iteration >= _PATIENCE and energies[-1 - _PATIENCE] - energies[-1] < settings.tolerance * energies[1]:
+                break
             optimiser.zero_grad()
             velocities.backward(leaf.grad)
             optimiser.step()
-            energies.append(energy)
-            if len(energies) > 10 and energies[-11] - energy < settings.tolerance * energies[-11]:
-                break
-        with torch.no_grad():
-            return start.refined(velocity())
+        return start.refined(found)
 
     def _backward(self, start: Transformation, velocity: torch.Tensor) -> float:
         """The energy of a velocity, which gets its gradient; frame by frame where there are many voxels."""
         settings, count = self.settings, len(self.frames)
         scale = float(velocity.numel())  # gradients of one voxel of the order of 1, far above Adam's epsilon
         regulariser = REGULARISERS.choose(settings.regulariser)
-        energy = settings.smoothness * velocity.shape[1] * velocity.shape[1] * regulariser(velocity, self.spacing)
+        stiffness = settings.smoothness * regulariser.weight * velocity.shape[1] ** 2  # of a sum over axes, components
+        energy = stiffness * regulariser(velocity, self.spacing)
         if settings.temporal:
             inside = self.times.with_reference(velocity)
-            energy = energy + settings.temporal * temporal_bending(inside, self.times.cyclic)
+            energy = energy + self._temporal * temporal_bending(inside, self.times.cyclic)
         (energy * scale).backward()
         total = float(energy.detach())
         # a window covers the same length along every axis, and at least one voxel
@@ -176,8 +191,8 @@ class _Level:
         chunk = max(1, _VOXELS_AT_ONCE // self.reference.numel())
         for part in torch.arange(count, device=velocity.device).split(chunk):
             warped = flow.warp(self.frames[part], start[part].refined(velocity[part]).displacement(4))
-            unlike = similarity(warped, self.reference.expand_as(warped), windows, _NOISE)
-            energy = unlike * (len(part) / count)
+            unlike = similarity(warped, self.reference, windows, _NOISE)
+            energy = similarity.weight * unlike * (len(part) / count)
             (energy * scale).backward()
             total += float(energy.detach())
         return total

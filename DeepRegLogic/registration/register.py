@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CINE_MODEL, PAIR_MODEL = zoo.DEFAULTS["cine"], zoo.DEFAULTS["pair"]
 _FIELD_VOXELS = 500_000
+_PAIR_SMOOTHNESS = 0.3  # between two images that may lie far apart, of what suits the frames of a cine
 
 
 def register_cine(
@@ -55,7 +56,7 @@ def register_cine(
     reference : number of the reference frame, or None for the one that ``find_reference`` takes for end-diastole.
     roi : (start, stop) corners of a region of interest, in voxels, array axis order; the motion fades to zero at its
         border and is zero outside.
-    refine : a quality ("fast", "standard", "thorough", ... of ``PRESETS``), True ("standard"), False ("fast"), or a
+    refine : a quality ("fast", "standard", "best", ... of ``PRESETS``), True ("standard"), False ("fast"), or a
         ``Refinement`` with settings of one's own.
     device : "auto" (a CUDA GPU when there is one), "cpu", "cuda", "cuda:1", "mps".
     cyclic : whether the last frame is followed by the first; None to judge by the images.
@@ -199,6 +200,11 @@ def follow_pair(
     **options: Unpack[PairOptions],
 ) -> Results:
     """``register_pair`` for those who go on with the results, whose cine is [fixed, moving]."""
+    settings = refinement_of(options.pop("refine", True))
+    if settings is not None:
+        options["refine"] = replace(settings, smoothness=_PAIR_SMOOTHNESS * settings.smoothness)
+    else:
+        options["refine"] = False
     return follow(pair_cine(fixed, moving), model, 0, roi, cyclic=False, **options)
 
 

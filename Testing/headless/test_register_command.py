@@ -286,7 +286,7 @@ def test_unknown_model_is_refused(script, sample, tmp_path, capsys):
         (["--device", "abacus"], r"abacus"),
         (["--labels", "nowhere.nii.gz"], r"nowhere"),
         (["--moving", "x.nrrd"], r"either --input"),
-        (["--no-refine", "--quality", "thorough"], r"--no-refine leaves no refinement"),
+        (["--no-refine", "--quality", "best"], r"--no-refine leaves no refinement"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(extra, expected, script, sample, tmp_path, capsys):
@@ -301,7 +301,7 @@ def test_arguments_that_do_not_fit_are_refused(extra, expected, script, sample, 
         ["--output", "o", "--roi", "1,2,3"],
         ["--output", "o", "--roi", "5,2,0,9"],
         ["--output", "o", "--reference", "x"],
-        ["--output", "o", "--quality", "best"],
+        ["--output", "o", "--quality", "finest"],
         ["--output", "o", "--similarity", "ncc"],
     ],
 )

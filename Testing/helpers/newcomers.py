@@ -32,11 +32,11 @@ def write_toy(path: Path, frames: np.ndarray) -> Path:
 def newcomers() -> Iterator[None]:
     """Within the block there is a similarity, a regulariser, a reader, a network, a map and a curve called toy."""
 
-    @similarity("toy", "Toy similarity")
+    @similarity("toy", "Toy similarity", weight=30.0)
     def toy_similarity(moved, fixed, window=9, floor=0.0):
         return (moved - fixed).abs().mean()
 
-    @regulariser("toy", "Toy regulariser")
+    @regulariser("toy", "Toy regulariser", weight=0.03)
     def toy_regulariser(field, spacing=None):
         return field.square().mean()
 

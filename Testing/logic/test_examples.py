@@ -114,7 +114,7 @@ def test_the_examples_for_contributors_work(newcomers: None, tmp_path: Path) -> 
         found = network.estimate(torch.rand(2, 1, 16, 16), torch.rand(2, 3, 1, 16, 16))
     assert found.shape == (6, 2, 16, 16)
     torch.testing.assert_close(found.displacement(), torch.full((6, 2, 16, 16), 0.5))
-    settings = replace(PRESETS["stiff"].refinement, similarity="mae", levels=((2.0, 30),))
+    settings = replace(PRESETS["stiff"].refinement, similarity="mae", levels=((2.0, 30), (1.0, 30)))
     motion = register_cine(cine, model=str(tmp_path / "shift"), reference=0, refine=settings)
     assert motion.quality[2].error_after < 0.8 * motion.quality[2].error_before
     results = Results(motion, cine, Labels.of_map(phantom.labels[0]))

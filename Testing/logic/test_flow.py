@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_fields import smooth_field
 from made_geometry import rotation
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from DeepRegLogic import Grid, flow
 
@@ -233,3 +234,44 @@ def test_shapes_that_do_not_fit_are_refused():
         flow.exp(torch.zeros(1, 3, 8, 8))
     with pytest.raises(ValueError, match="cannot be warped"):
         flow.warp(torch.zeros(1, 1, 8, 9), torch.zeros(1, 2, 8, 8))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_a_matrix_along_an_axis_is_a_product_there_and_nowhere_else(axis):
+    values = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    matrix = torch.randn(7, values.shape[axis], generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected = np.moveaxis(np.tensordot(matrix.numpy(), values.numpy(), (1, axis)), 0, axis)
+    np.testing.assert_allclose(flow.along(matrix, values, axis).numpy(), expected, rtol=1e-12, atol=1e-12)
+    strange = values.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)  # of another order in memory
+    np.testing.assert_allclose(flow.along(matrix, strange, axis).numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "width"), [(12, 5), (12, 1), (3, 9), (1, 5), (40, 39)])
+def test_means_over_a_window_are_of_the_elements_inside(n, width):
+    values = np.random.default_rng(0).normal(size=n)
+    expected = [values[max(0, i - width // 2) : i + width // 2 + 1].mean() for i in range(n)]
+    found = flow.mean_matrix(n, width).double().numpy() @ values
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    if n > width:  # away from the ends, where scipy goes on with other values
+        inside = slice(width // 2, n - width // 2)
+        np.testing.assert_allclose(found[inside], uniform_filter1d(values, width)[inside], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(21, 34), (9, 1, 16)])
+@pytest.mark.parametrize("sigma", [0.2, 1.0, 1.5, 4.0, 30.0])
+def test_smoothing_agrees_with_scipy_however_far_it_reaches_over_the_border(shape, sigma):
+    values = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    radius = max(int(3 * sigma + 0.5), 1)
+    expected = values.numpy()
+    for axis, n in enumerate(shape, start=2):
+        if n > 1:
+            expected = gaussian_filter1d(expected, sigma, axis, mode="nearest", truncate=radius / sigma)
+    np.testing.assert_allclose(flow.smooth(values, sigma).numpy(), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(flow.smooth(values.float(), sigma).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_smoothing_has_a_sigma_an_axis_and_none_where_it_is_zero():
+    values = torch.randn(1, 2, 12, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = gaussian_filter1d(values.numpy(), 2.0, 3, mode="nearest", truncate=3.0)
+    np.testing.assert_allclose(flow.smooth(values, (0.0, 2.0)).numpy(), expected, rtol=1e-9, atol=1e-12)
+    assert torch.equal(flow.smooth(values, 0), values)

@@ -22,20 +22,21 @@ from DeepRegLogic.similarities import SIMILARITIES
 
 
 def test_there_are_three_qualities_and_the_middle_one_is_the_default():
-    assert list(PRESETS) == ["fast", "standard", "thorough"]
-    assert [preset.title for preset in PRESETS.values()] == ["Fast", "Standard", "Thorough"]
+    assert list(PRESETS) == ["fast", "standard", "best"]
+    assert [preset.title for preset in PRESETS.values()] == ["Fast", "Standard", "Best"]
     assert DEFAULT_QUALITY == "standard"
     assert PRESETS["fast"].refinement is None
     assert PRESETS["standard"].refinement == Refinement()
 
 
-def test_thorough_differs_from_standard_by_more_iterations_down_to_full_resolution():
-    thorough = PRESETS["thorough"].refinement
-    assert replace(thorough, levels=None) == Refinement()
-    shrinks, iterations = zip(*thorough.levels, strict=True)
+def test_best_differs_from_standard_by_more_iterations_down_to_full_resolution():
+    best = PRESETS["best"].refinement
+    assert replace(best, levels=None, tolerance=Refinement().tolerance) == Refinement()
+    assert best.tolerance < Refinement().tolerance
+    shrinks, iterations = zip(*best.levels, strict=True)
     assert list(shrinks) == sorted(shrinks, reverse=True)
     assert shrinks[-1] == 1
-    assert sum(iterations) > 160  # the most of standard: 40, 60 and 60
+    assert sum(iterations) > 240  # the most of standard: 60 at each of four levels
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_thorough_differs_from_standard_by_more_iterations_down_to_full_resoluti
         (False, None),
         ("fast", None),
         ("standard", Refinement()),
-        ("thorough", Refinement(levels=((8, 60), (4, 100), (2, 100), (1, 40)))),
+        ("best", Refinement(levels=((8, 100), (4, 100), (2, 100), (1, 60)), tolerance=2e-5)),
         (Refinement("mse", window=5), Refinement("mse", window=5)),
     ],
 )
@@ -59,7 +60,7 @@ def test_a_refinement_of_ones_own_is_taken_as_it_is():
     assert refinement_of(own) is own
 
 
-@pytest.mark.parametrize("refine", [True, "standard", "thorough", Refinement(sigma=2.0)])
+@pytest.mark.parametrize("refine", [True, "standard", "best", Refinement(sigma=2.0)])
 def test_changes_take_the_place_of_a_presets_fields_and_leave_the_preset_as_it_is(refine):
     before = refinement_of(refine)
     changed = refinement_of(refine, similarity="mse", regulariser="bending", smoothness=0.7, window=None)
@@ -75,9 +76,9 @@ def test_what_does_not_refine_has_nothing_to_change(refine):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("standart", "There is no quality 'standart'; there are fast, standard, thorough. Did you mean 'standard'?"),
-        ("Fast", "There is no quality 'Fast'; there are fast, standard, thorough. Did you mean 'fast'?"),
-        ("", "There is no quality ''; there are fast, standard, thorough."),
+        ("standart", "There is no quality 'standart'; there are fast, standard, best. Did you mean 'standard'?"),
+        ("Fast", "There is no quality 'Fast'; there are fast, standard, best. Did you mean 'fast'?"),
+        ("", "There is no quality ''; there are fast, standard, best."),
     ],
 )
 def test_an_unknown_quality_is_one_sentence(name, sentence):
@@ -89,7 +90,7 @@ def test_an_unknown_quality_is_one_sentence(name, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"similarity": "ssd"}, "There is no similarity 'ssd'; there are lncc, mse"),
+        ({"similarity": "ssd"}, "There is no similarity 'ssd'; there are lncc, local-likelihood, mse."),
         ({"regulariser": "elastik"}, "Did you mean 'elastic'?"),
         ({"window": 8}, "must be an odd number from 3 on, not 8"),
         ({"window": 1}, "must be an odd number from 3 on, not 1"),
@@ -195,14 +196,14 @@ def options(*words: str) -> Mapping[str, Any]:
         ("--no-refine", False),
         ("--quality fast", "fast"),
         ("--quality standard", "standard"),
-        ("--refine --quality thorough", "thorough"),
+        ("--refine --quality best", "best"),
         ("--similarity mse", Refinement("mse")),
         ("--regulariser bending", Refinement(regulariser="bending")),
         ("--refine --similarity mse", Refinement("mse")),
         ("--quality standard --similarity mse --regulariser elastic", Refinement("mse", regulariser="elastic")),
         (
-            "--quality thorough --regulariser bending",
-            replace(PRESETS["thorough"].refinement, regulariser="bending"),
+            "--quality best --regulariser bending",
+            replace(PRESETS["best"].refinement, regulariser="bending"),
         ),
     ],
 )
@@ -218,8 +219,8 @@ def test_without_a_word_the_function_decides():
 def test_a_pair_takes_the_same_words():
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    words = ["--fixed", "a.nrrd", "--moving", "b.nrrd", "--output", "out", "--quality", "thorough"]
-    assert command._studies(parser.parse_args(words))[""].options == {"refine": "thorough"}
+    words = ["--fixed", "a.nrrd", "--moving", "b.nrrd", "--output", "out", "--quality", "best"]
+    assert command._studies(parser.parse_args(words))[""].options == {"refine": "best"}
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from DeepRegLogic.similarities import SIMILARITIES, lncc, local_correlation, mse
 @pytest.mark.parametrize(
     ("registry", "names"),
     [
-        (SIMILARITIES, ["lncc", "mse"]),
-        (REGULARISERS, ["diffusion", "bending", "elastic"]),
+        (SIMILARITIES, ["lncc", "local-likelihood", "mse"]),
+        (REGULARISERS, ["diffusion", "bending", "robust-bending", "elastic"]),
         (CONSISTENCIES, ["inverse", "gradicon"]),
-        (PRESETS, ["fast", "standard", "thorough"]),
+        (PRESETS, ["fast", "standard", "best"]),
     ],
     ids=lambda value: value.what if isinstance(value, Registry) else "",
 )
@@ -42,14 +42,18 @@ def test_entries_have_titles_for_users():
 @pytest.mark.parametrize(
     ("registry", "name", "sentence"),
     [
-        (SIMILARITIES, "nlcc", "There is no similarity 'nlcc'; there are lncc, mse. Did you mean 'lncc'?"),
-        (SIMILARITIES, "LNCC", "There is no similarity 'LNCC'; there are lncc, mse."),
+        (
+            SIMILARITIES,
+            "nlcc",
+            "There is no similarity 'nlcc'; there are lncc, local-likelihood, mse. Did you mean 'lncc'?",
+        ),
+        (SIMILARITIES, "LNCC", "There is no similarity 'LNCC'; there are lncc, local-likelihood, mse."),
         (REGULARISERS, "blending", "Did you mean 'bending'?"),
         (CONSISTENCIES, "gradcon", "There is no consistency 'gradcon'; there are inverse, gradicon. Did you mean"),
         (
             PRESETS,
-            "through",
-            "There is no quality 'through'; there are fast, standard, thorough. Did you mean 'thorough'?",
+            "bets",
+            "There is no quality 'bets'; there are fast, standard, best. Did you mean 'best'?",
         ),
     ],
 )
@@ -121,11 +125,11 @@ SHAPES = pytest.mark.parametrize("shape", [(24, 30), (10, 14, 12)], ids=["plane"
 
 
 def test_a_squared_difference_is_in_units_of_the_variance():
-    """A chessboard of 0 and 1 with 100 fields has the variance 25 / 99, and half a step squared is 1 / 4."""
+    """A chessboard of 0 and 1 has the variance 1 / 4, and half a step squared is as much."""
     board = (torch.arange(10).view(10, 1) + torch.arange(10)).remainder(2).float()[None, None]
     assert float(mse(board + 0.5, board)) == pytest.approx(0.25)
-    assert float(SIMILARITIES["mse"](board + 0.5, board)) == pytest.approx(0.25 / (25 / 99), rel=1e-5)
-    assert float(SIMILARITIES["mse"](1 - board, board)) == pytest.approx(1 / (25 / 99), rel=1e-5)
+    assert float(SIMILARITIES["mse"](board + 0.5, board)) == pytest.approx(1, rel=1e-5)
+    assert float(SIMILARITIES["mse"](1 - board, board)) == pytest.approx(4, rel=1e-5)
     assert float(SIMILARITIES["mse"](board, board)) == 0
 
 
@@ -174,7 +178,7 @@ def test_of_two_parts_of_equal_variance_one_makes_half_of_a_squared_correlation(
 
 
 @SHAPES
-@pytest.mark.parametrize("name", ["mse", "lncc"])
+@pytest.mark.parametrize("name", ["mse", "lncc", "local-likelihood"])
 @pytest.mark.parametrize("kind", ["texture", "equal", "flat"])
 def test_gradients_of_similarities_are_finite(shape, name, kind):
     fixed = texture(*shape)

@@ -11,7 +11,7 @@ from made_fields import smooth_field
 
 from DeepRegLogic import flow
 from DeepRegLogic.consistency import CONSISTENCIES, gradicon, inverse_consistency, inverse_consistency_error
-from DeepRegLogic.regularisers import REGULARISERS, bending, diffusion, elastic
+from DeepRegLogic.regularisers import REGULARISERS, bending, diffusion, elastic, robust_bending
 
 # -- fields ------------------------------------------------------------------------------------------------------------
 
@@ -53,11 +53,6 @@ def alone(form: Callable[..., torch.Tensor], component: int) -> Callable[..., li
     return lambda *x: [form(*x) if c == component else 0.0 for c in range(len(x))]
 
 
-def shares(spacing: tuple[float, ...]) -> list[float]:
-    """Squared shortest spacing over that of every axis: a component counts in voxels of its own axis."""
-    return [(min(spacing) / step) ** 2 for step in spacing]
-
-
 def test_a_shift_costs_nothing(ndim, spacing):
     for shape in NUMBERS[ndim]:
         shift = sampled(lambda *x: [3.0, -2.0, 0.5][: len(x)], shape, spacing)
@@ -75,8 +70,8 @@ def test_the_velocity_of_a_turn_has_no_strain_and_no_bending(ndim, spacing):
         field = sampled(linear(skew), shape, spacing)
         assert float(elastic(field, spacing)) == pytest.approx(0, abs=1e-20)
         assert float(bending(field, spacing)) == pytest.approx(0, abs=1e-20)
-        expected = sum(row * share for row, share in zip(rows, shares(spacing), strict=True)) / ndim**2
-        assert float(diffusion(field, spacing)) == pytest.approx(expected)
+        assert float(robust_bending(field, spacing)) == pytest.approx(0, abs=1e-20)
+        assert float(diffusion(field, spacing)) == pytest.approx(sum(rows) / ndim**2)
 
 
 def test_a_turn_by_sixty_degrees_does_not_bend(ndim, spacing):
@@ -86,8 +81,8 @@ def test_a_turn_by_sixty_degrees_does_not_bend(ndim, spacing):
     for shape in NUMBERS[ndim]:
         field = sampled(linear(turn), shape, spacing)
         assert float(bending(field, spacing)) == pytest.approx(0, abs=1e-20)
-        expected = (shares(spacing)[0] + shares(spacing)[1]) / ndim**2
-        assert float(diffusion(field, spacing)) == pytest.approx(expected)
+        assert float(robust_bending(field, spacing)) == pytest.approx(0, abs=1e-20)
+        assert float(diffusion(field, spacing)) == pytest.approx(2 / ndim**2)
         if spacing == ISOTROPIC[ndim]:
             assert float(diffusion(field)) == pytest.approx({2: 0.5, 3: 2 / 9}[ndim])
         # as a displacement it is no velocity: two strains of -1/2 and the trace -1 have 1/2 + 1/2
@@ -113,6 +108,7 @@ def test_the_elastic_energy_is_that_of_strain_and_trace(ndim, spacing, entries, 
         field = sampled(linear(matrix(ndim, **entries)), shape, spacing)
         assert float(elastic(field, spacing, dilation)) == pytest.approx(expected)
         assert float(bending(field, spacing)) == pytest.approx(0, abs=1e-20)
+        assert float(robust_bending(field, spacing)) == pytest.approx(0, abs=1e-20)
         if dilation == 0.5:
             assert float(REGULARISERS["elastic"](field, spacing)) == pytest.approx(expected)
 
@@ -135,11 +131,9 @@ def test_bending_is_the_mean_square_of_all_second_derivatives(ndim, spacing):
 
     squares = {2: 4 + 16 + 2 * 9, 3: 4 + 16 + 100 + 2 * (9 + 0.25 + 49)}[ndim]
     for component in range(ndim):
-        # of voxels of this component's axis, per squared shortest spacing
-        unit = min(spacing) ** 2 / spacing[component]
         for shape in NUMBERS[ndim]:
             found = float(bending(sampled(alone(form, component), shape, spacing), spacing))
-            assert found == pytest.approx(squares * unit**2 / (ndim * ndim**2))
+            assert found == pytest.approx(squares / (ndim * ndim**2))
 
 
 def test_one_mixed_derivative_counts_twice_and_one_along_an_axis_once():
@@ -152,9 +146,9 @@ def test_diffusion_is_the_mean_square_of_all_first_derivatives(ndim, spacing):
     slopes = [[0.1, -0.2, 0.3], [0.4, 0.5, -0.6], [0.7, 0.8, 0.9]]
     slopes = [row[:ndim] for row in slopes[:ndim]]
     rows = {2: [0.05, 0.41], 3: [0.14, 0.77, 1.94]}[ndim]  # squared entries of every row
-    expected = sum(row * share for row, share in zip(rows, shares(spacing), strict=True)) / ndim**2
     for shape in NUMBERS[ndim]:
-        assert float(diffusion(sampled(linear(slopes), shape, spacing), spacing)) == pytest.approx(expected)
+        found = float(diffusion(sampled(linear(slopes), shape, spacing), spacing))
+        assert found == pytest.approx(sum(rows) / ndim**2)
 
 
 def waves(*x: torch.Tensor) -> list:
@@ -163,33 +157,61 @@ def waves(*x: torch.Tensor) -> list:
     return [torch.sin(phase + shift) for shift in range(len(x))]
 
 
-@pytest.mark.parametrize("name", REGULARISERS)
-def test_without_a_spacing_voxels_are_cubes_and_the_unit_of_a_spacing_does_not_matter(ndim, name):
+SQUARES = ["diffusion", "bending", "elastic"]
+UNIT = {"diffusion": 0, "elastic": 0, "bending": -2}  # of a price: this power of a length
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_slopes_have_no_unit_and_what_bends_is_per_length(ndim, name):
+    """Without a spacing voxels are the lengths."""
     field = sampled(waves, NUMBERS[ndim][0], FLAT[ndim])
     price = REGULARISERS[name]
     cubes = float(price(field))
     assert cubes > 0
     for edge in (0.5, 1.0, 20.0):
-        assert float(price(field, (edge,) * ndim)) == pytest.approx(cubes)
+        assert float(price(field, (edge,) * ndim)) == pytest.approx(cubes * edge ** UNIT[name])
     in_metres = tuple(step / 1000 for step in FLAT[ndim])
-    assert float(price(field, in_metres)) == pytest.approx(float(price(field, FLAT[ndim])))
+    expected = float(price(field, FLAT[ndim])) * 1000 ** -UNIT[name]
+    assert float(price(field, in_metres)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("name", "order"), [("diffusion", 0), ("elastic", 0), ("bending", 1)])
-def test_one_motion_on_voxels_of_half_the_size_costs_as_much_per_length(ndim, name, order):
-    """All slopes are the same; what bends, bends half as much within half the length, to the square."""
+def test_the_threshold_of_robust_bending_has_the_unit_of_a_curvature(ndim):
+    field = sampled(waves, NUMBERS[ndim][0], FLAT[ndim])
+    found = float(robust_bending(field, FLAT[ndim], 0.003))
+    in_metres = tuple(step / 1000 for step in FLAT[ndim])
+    assert float(robust_bending(field, in_metres, 3.0)) == pytest.approx(1e6 * found)
+    assert float(robust_bending(field)) == pytest.approx(float(robust_bending(field, (1.0,) * ndim)))
+
+
+@pytest.mark.parametrize("name", REGULARISERS)
+@pytest.mark.parametrize("fine", [(0.5, 0.5, 0.5), (1.0, 0.5, 0.25)], ids=["finer", "flatter"])
+def test_one_motion_costs_as_much_on_coarse_and_on_fine_grids(ndim, name, fine):
+    """A bump in the middle, which borders do not touch, in lengths; of a refinement, the lengths are image voxels."""
+
+    def bump(*x: torch.Tensor) -> list:
+        height = torch.exp(-0.5 * sum(((place - 20) / 5) ** 2 for place in x))
+        return [factor * height for factor in (1.5, -0.7, 0.4)][: len(x)]
+
+    found = []
+    for spacing in fine[-ndim:], (1.0,) * ndim:
+        shape = tuple(round(40 / edge) + 1 for edge in spacing)
+        found.append(float(REGULARISERS[name](sampled(bump, shape, spacing, start=0.0), spacing)))
+    assert found[1] > 1e-6
+    assert found[0] == pytest.approx(found[1], rel=0.05)
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_one_motion_on_voxels_of_half_the_size_costs_as_much(ndim, name):
     coarse, fine = FLAT[ndim], tuple(step / 2 for step in FLAT[ndim])
     shape = {2: (20, 24), 3: (8, 12, 14)}[ndim]
     finer = tuple(2 * n for n in shape)
     price = REGULARISERS[name]
-    per_length = float(price(sampled(waves, finer, fine), fine)) * 4**order
-    assert per_length == pytest.approx(float(price(sampled(waves, shape, coarse), coarse)), rel=0.1)
+    found = float(price(sampled(waves, finer, fine), fine))
+    assert found == pytest.approx(float(price(sampled(waves, shape, coarse), coarse)), rel=0.1)
 
 
-@pytest.mark.parametrize("name", REGULARISERS)
-def test_one_motion_on_thinner_slices_costs_as_much_once_its_components_are_in_one_unit(ndim, name):
-    """The shortest spacing stays, so slopes do: what changes is the unit of the component along the slices' axis."""
-
+@pytest.mark.parametrize("name", SQUARES)
+def test_one_motion_on_thinner_slices_costs_as_much(ndim, name):
     def form(*x: torch.Tensor) -> torch.Tensor:
         # its derivatives are the same everywhere, those that the price looks at
         return 0.02 * x[0] * x[1] + 0.01 * x[-1] ** 2 if name == "bending" else 0.3 * x[0] - 0.2 * x[1]
@@ -199,11 +221,48 @@ def test_one_motion_on_thinner_slices_costs_as_much_once_its_components_are_in_o
         for thickness in (8.0, 4.0, 2.0):
             spacing = (thickness, *[1.25] * (ndim - 1))
             shape = (int(32 / thickness) + 1, *[13] * (ndim - 1))
-            unit = 1.0 if name == "elastic" or component > 0 else (thickness / 1.25) ** 2
-            price = float(REGULARISERS[name](sampled(alone(form, component), shape, spacing), spacing))
-            found.append(unit * price)
+            found.append(float(REGULARISERS[name](sampled(alone(form, component), shape, spacing), spacing)))
         assert found[0] > 0
         assert found[1:] == pytest.approx(found[:1] * 2)
+
+
+def test_robust_bending_is_bending_below_its_threshold_and_linear_above(ndim):
+    """A bump whose borders are flat, so that the voxels where a difference is missing cost nothing in either."""
+    shape = {2: (40, 44), 3: (24, 26, 28)}[ndim]
+    bump = smooth_field(shape, 1.0, 2.0, border=True).double()
+    small = [float(robust_bending(factor * bump, FLAT[ndim])) for factor in (1e-5, 2e-5)]
+    assert small[1] == pytest.approx(4 * small[0], rel=1e-4)
+    assert small[0] == pytest.approx(float(bending(1e-5 * bump, FLAT[ndim])), rel=0.15)  # of n, not of n - 2 voxels
+    large = [float(robust_bending(factor * bump, FLAT[ndim])) for factor in (1e6, 2e6, 4e6)]
+    assert large[1] == pytest.approx(2 * large[0], rel=1e-4)
+    assert large[2] - large[1] == pytest.approx(2 * (large[1] - large[0]), rel=1e-4)
+    for factor in (1e-4, 0.1, 1.0, 100.0):  # nowhere more than bending, of which it is a concave function
+        every = math.prod(shape) / math.prod(n - 2 for n in shape)
+        assert float(robust_bending(factor * bump, FLAT[ndim])) <= every * float(bending(factor * bump, FLAT[ndim]))
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.5])
+def test_robust_bending_of_a_parabola(ndim, threshold):
+    """One second derivative is 0.4 in all voxels but the first and the last along its axis, all others are zero."""
+    flat = FLAT[ndim]
+    for shape in NUMBERS[ndim]:
+        for axis in range(ndim):
+            field = sampled(alone(lambda *x, a=axis: 0.2 * x[a] ** 2, 0), shape, flat)
+            cost = 2 * threshold * (math.sqrt(0.4**2 + threshold**2) - threshold)
+            expected = cost * (shape[axis] - 2) / shape[axis] / ndim**3
+            assert float(robust_bending(field, flat, threshold)) == pytest.approx(expected)
+
+
+def test_a_bend_along_a_line_is_cheaper_than_as_much_all_over_to_the_robust_price_alone():
+    """A kink by 1 between two of 32 columns, or by a thirty-second at each: its square is 32 times as dear."""
+    place = torch.arange(34.0, dtype=torch.float64).expand(6, 34)
+    kink, bow = (place - 16).clamp(min=0), place**2 / 64
+    fields = [torch.stack([form, torch.zeros_like(form)])[None] for form in (kink, bow)]
+    assert float(bending(fields[0])) == pytest.approx(32 * float(bending(fields[1])))
+    costs = [math.sqrt(turn**2 + 0.01**2) - 0.01 for turn in (1, 1 / 32)]
+    assert float(robust_bending(fields[0])) == pytest.approx(0.02 * costs[0] / 34 / 8)
+    assert float(robust_bending(fields[1])) == pytest.approx(0.02 * costs[1] * 32 / 34 / 8)
+    assert float(robust_bending(fields[0])) < 1.5 * float(robust_bending(fields[1]))
 
 
 @pytest.mark.parametrize("name", REGULARISERS)
@@ -215,15 +274,19 @@ def test_the_price_of_several_fields_is_their_mean(ndim, name):
 
 
 @pytest.mark.parametrize("name", REGULARISERS)
-def test_prices_are_squares_and_have_no_direction(ndim, name):
+def test_prices_have_no_direction_and_all_but_the_robust_one_are_squares(ndim, name):
     field = smooth_field({2: (20, 24), 3: (12, 10, 14)}[ndim], 2.0, 2.0, border=False).double()
     price = float(REGULARISERS[name](field, FLAT[ndim]))
     assert price > 0
-    assert float(REGULARISERS[name](-3 * field, FLAT[ndim])) == pytest.approx(9 * price)
+    assert float(REGULARISERS[name](-field, FLAT[ndim])) == pytest.approx(price)
+    if name in SQUARES:
+        assert float(REGULARISERS[name](-3 * field, FLAT[ndim])) == pytest.approx(9 * price)
     # mirrored along the first axis, with the component that goes along it
     mirrored = field.flip(2)
     mirrored = torch.cat([-mirrored[:, :1], mirrored[:, 1:]], dim=1)
-    assert float(REGULARISERS[name](mirrored, FLAT[ndim])) == pytest.approx(price)
+    # the robust one takes forward differences of two axes and central ones of one for those of one voxel
+    tolerance = 1e-6 if name in SQUARES else 1e-2
+    assert float(REGULARISERS[name](mirrored, FLAT[ndim])) == pytest.approx(price, rel=tolerance)
 
 
 @pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 6, 7), (6, 7, 1), (2, 5, 6), (2, 2)])

@@ -11,8 +11,10 @@ def test_diffusion_of_a_linear_field() -> None:
     field = torch.stack([0.3 * y, 0.5 * x])[None].repeat(2, 1, 1, 1)
     # along rows (0.3^2 + 0) / 2, along columns (0 + 0.5^2) / 2, and their mean
     assert float(diffusion(field)) == pytest.approx((0.09 / 2 + 0.25 / 2) / 2)
-    # voxels twice as long along the columns: half the slope there
-    assert float(diffusion(field, (1.5, 3.0))) == pytest.approx((0.09 / 2 + 0.0625 / 2) / 2)
+    # slopes of a component along its own axis have no unit; a shear of voxels does where they are longer along one axis
+    assert float(diffusion(field, (1.5, 3.0))) == pytest.approx((0.09 / 2 + 0.25 / 2) / 2)
+    shear = torch.stack([0.4 * x, 0 * y])[None]
+    assert float(diffusion(shear, (1.5, 3.0))) == pytest.approx((0.4 * 1.5 / 3.0) ** 2 / 4)
     assert float(diffusion(torch.full((1, 3, 4, 5, 6), 2.0))) == 0
 
 

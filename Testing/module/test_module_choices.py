@@ -21,6 +21,7 @@ from TemporalRegistrationLib.run import environment  # noqa: E402
 from TemporalRegistrationLib.show import doubts  # noqa: E402
 
 from DeepRegLogic import Grid  # noqa: E402
+from DeepRegLogic.synthetic import cine_phantom  # noqa: E402
 
 
 def test_a_model_is_chosen_by_its_title_and_says_what_it_is_for(panel, small):
@@ -141,11 +142,12 @@ def test_a_turned_region_is_held_by_the_smallest_box(scene):
     assert regionOf(roi, grid) == ([3, 13, 23], [8, 28, 38])
 
 
-def test_progress_tells_the_step_and_the_time_that_is_left(panel, small, spin):
+def test_progress_tells_the_step_and_the_time_that_is_left(panel, scene, spin):
     ui = panel.ui
-    ui.inputSelector.setCurrentNode(small)
+    # large enough to take longer than the half second after which an estimate is no guess any more
+    ui.inputSelector.setCurrentNode(bridge.addCine(cine_phantom(seed=2, size=96, frames=10).cine))
     quick(panel)
-    choose(ui.qualityComboBox, "thorough")
+    choose(ui.qualityComboBox, "best")
     ui.applyButton.click()
     seen = []
 
@@ -166,7 +168,7 @@ def test_progress_tells_the_step_and_the_time_that_is_left(panel, small, spin):
 def test_settings_are_many_and_each_keeps_its_own(panel, small, tmp_path):
     ui = panel.ui
     ui.inputSelector.setCurrentNode(small)
-    choose(ui.qualityComboBox, "thorough")
+    choose(ui.qualityComboBox, "best")
     first = panel._parameterNode.parameterNode
     ui.settingsSelector.addNode()
     second = panel._parameterNode.parameterNode
@@ -175,7 +177,7 @@ def test_settings_are_many_and_each_keeps_its_own(panel, small, tmp_path):
     choose(ui.qualityComboBox, "fast")
     ui.smoothnessSpinBox.value = 0.5
     ui.settingsSelector.setCurrentNode(first)
-    assert (ui.qualityComboBox.currentData, ui.smoothnessSpinBox.value) == ("thorough", 0.2)
+    assert (ui.qualityComboBox.currentData, ui.smoothnessSpinBox.value) == ("best", 1.0)
     ui.settingsSelector.setCurrentNode(second)
     assert (ui.qualityComboBox.currentData, ui.smoothnessSpinBox.value) == ("fast", 0.5)
     panel.exit()  # to another module
@@ -187,11 +189,11 @@ def test_settings_are_many_and_each_keeps_its_own(panel, small, tmp_path):
     slicer.util.loadScene(str(path))
     found = {node.GetName(): node for node in ui.settingsSelector._nodes()}
     assert len(found) == 2
-    assert ui.qualityComboBox.currentData == "thorough"
+    assert ui.qualityComboBox.currentData == "best"
     ui.settingsSelector.setCurrentNode(next(node for node in found.values() if node.GetSingletonTag() is None))
     assert ui.smoothnessSpinBox.value == 0.5
     ui.settingsSelector.removeCurrentNode()
-    assert ui.qualityComboBox.currentData == "thorough"
+    assert ui.qualityComboBox.currentData == "best"
     assert panel._parameterNode.inputSequence.GetName() == "heart"
 
 

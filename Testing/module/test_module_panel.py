@@ -57,7 +57,7 @@ def test_the_button_says_what_is_missing(panel, small):
     choose(ui.modelComboBox, "")
     choose(ui.qualityComboBox, "fast")
     assert ui.applyButton.text == "Choose a model, or a higher quality"
-    choose(ui.qualityComboBox, "thorough")
+    choose(ui.qualityComboBox, "best")
     assert ui.applyButton.text == "Follow the motion of 'heart' (6 frames)"
     ui.taskTabWidget.setCurrentIndex(1)
     assert ui.applyButton.text == "Select a fixed and a moving volume"

@@ -27,7 +27,7 @@ def isAlive(pid: int) -> bool:
 def long(panel) -> None:
     """Settings that take long enough to be interrupted."""
     quick(panel)
-    choose(panel.ui.qualityComboBox, "thorough")
+    choose(panel.ui.qualityComboBox, "best")
 
 
 @pytest.fixture

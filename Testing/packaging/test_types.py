@@ -47,7 +47,7 @@ from DeepRegLogic.io import READERS, read_field
 field: np.ndarray = register_cine(read_cine("x.nii")).displacement
 cine = Cine(np.zeros((3, 16, 16)), Grid.of_array((16, 16)), [0.0, 0.1, 0.2])
 numbered = Cine(np.zeros((3, 16, 16)), cine.grid, None)
-motion: Motion = register_cine(cine, refine="thorough", progress=lambda share, text: None, cancel=CancelToken())
+motion: Motion = register_cine(cine, refine="best", progress=lambda share, text: None, cancel=CancelToken())
 fast: Motion = register_pair(cine, cine, refine=Refinement(similarity="mse"), device="cpu")
 seconds: np.ndarray = motion.times * 1000
 labels: np.ndarray = read_labels(Path("labels.nrrd"), cine.grid)

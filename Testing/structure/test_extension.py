@@ -42,7 +42,7 @@ def test_a_reader_reads(added, frames, tmp_path):
 
 def test_a_similarity_and_a_regulariser_refine(added, frames, tmp_path):
     cine = read_cine(write_toy(tmp_path / "x.toy", frames))
-    settings = Refinement(similarity="toy", regulariser="toy", smoothness=0.001, levels=((2.0, 30),))
+    settings = Refinement(similarity="toy", regulariser="toy", smoothness=1.0, levels=((2.0, 30), (1.0, 30)))
     motion = register_cine(cine, model=None, reference=0, refine=settings)
     assert motion.quality[2].error_after < 0.8 * motion.quality[2].error_before
 

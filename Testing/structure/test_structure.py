@@ -18,7 +18,8 @@ FLOORS = {
     "DeepRegLogic": [
         {"errors", "_lazy"},
         {"progress", "files", "registry", "grid"},
-        {"cine", "flow", "similarities", "regularisers"},
+        {"cine", "flow", "regularisers"},
+        {"similarities"},
         {"consistency", "uncertainty", "io", "synthetic"},
         {"transformations"},
         {"networks"},
