@@ -104,7 +104,7 @@ def refine(
             flow.resize_image(reference, shape),
             flow.resize_image(frames, shape),
             [
-                step * (n - 1) / (m - 1) / min(spacing) if m > 1 else step / min(spacing)
+                (step * (n - 1) / (m - 1) if m > 1 else step) / min(spacing)
                 for step, n, m in zip(spacing, spatial, shape, strict=True)
             ],
             settings,

@@ -54,14 +54,7 @@ def examples() -> list[doctest.DocTest]:
 
 EXAMPLES = examples()
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The images of examples are too small to share the work of a step."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.name.partition(".")[2] for example in EXAMPLES])

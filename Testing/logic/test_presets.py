@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from DeepRegLogic import Cine, Grid, InputError, Motion, register_cine
 from DeepRegLogic.cli import main
@@ -17,6 +16,8 @@ from DeepRegLogic.cli import register as command
 from DeepRegLogic.registration.presets import DEFAULT_QUALITY, PRESETS, Preset, Refinement, refinement_of
 from DeepRegLogic.regularisers import REGULARISERS
 from DeepRegLogic.similarities import SIMILARITIES
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # -- names -------------------------------------------------------------------------------------------------------------
 
@@ -121,15 +122,6 @@ def test_every_similarity_and_regulariser_makes_a_refinement():
 
 
 # -- in Python ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads gain nothing on images this small, and wait for one another where other programs want the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

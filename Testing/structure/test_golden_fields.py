@@ -1,4 +1,4 @@
-"""Golden numbers: fields of fixed inputs, as they were measured before the code was put into rooms.
+"""Golden numbers: fields of fixed inputs; those without a refinement as measured before the code was put into rooms.
 
 A change of these numbers is a change of results, whatever it was meant to be.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -37,3 +38,27 @@ class Anatomy:
     hollow: bool = False
     cyclic: bool = True
     facts: dict[str, float] = field(default_factory=dict)
+
+
+class Heart(Protocol):
+    """A heart that can be drawn: what ``Anatomy`` has of the same names."""
+
+    motion: Placed
+    facts: dict[str, float]
+
+    def paint(self, q: Points, now: Points, phase: float, agent: float) -> np.ndarray: ...
+
+    def label(self, q: Points) -> np.ndarray: ...
+
+
+LV, WALL = 1, 2
+
+
+def beating(heart: Heart, others: Mapping[int, str], rng: np.random.Generator, hollow: bool = False) -> Anatomy:
+    """A heart with a left ventricle, its wall, and other cavities by their labels."""
+    names = {LV: "left ventricle", WALL: "wall", **others}
+    tissues = {"organ": tuple(names), "wall": (WALL,), "blood": tuple(v for v in names if v != WALL)}
+    seconds = rng.uniform(0.7, 1.1)
+    return Anatomy(
+        heart.motion, heart.paint, heart.label, names, tissues, seconds, smallest=LV, hollow=hollow, facts=heart.facts
+    )

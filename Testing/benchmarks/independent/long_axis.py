@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from .anatomy import Anatomy
+from .anatomy import LV, WALL, Anatomy, beating
 from .appearance import Blood, Chest, Points, Ring, Signals, Texture, Wall, ellipse, inside, joined, over
 from .curves import contraction, wander
 from .motions import Along, Chain, Flow, Placed, Sides, turned
 
-LV, WALL, RV, LA, RA = 1, 2, 3, 4, 5
+RV, LA, RA = 3, 4, 5
 
 
 class LongAxis:
@@ -269,25 +269,8 @@ class LongAxis:
 
 
 def two_chamber(rng: np.random.Generator) -> Anatomy:
-    return _anatomy(LongAxis(rng, 2), rng)
+    return beating(LongAxis(rng, 2), {LA: "left atrium"}, rng)
 
 
 def four_chamber(rng: np.random.Generator) -> Anatomy:
-    return _anatomy(LongAxis(rng, 4), rng)
-
-
-def _anatomy(subject: LongAxis, rng: np.random.Generator) -> Anatomy:
-    names = {LV: "left ventricle", WALL: "wall", LA: "left atrium"}
-    if subject.four:
-        names |= {RV: "right ventricle", RA: "right atrium"}
-    tissues = {"organ": tuple(names), "wall": (WALL,), "blood": tuple(v for v in names if v != WALL)}
-    return Anatomy(
-        subject.motion,
-        subject.paint,
-        subject.label,
-        names,
-        tissues,
-        rng.uniform(0.7, 1.1),
-        smallest=LV,
-        facts=subject.facts,
-    )
+    return beating(LongAxis(rng, 4), {LA: "left atrium", RV: "right ventricle", RA: "right atrium"}, rng)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import Anatomy
+from .anatomy import LV, WALL, Anatomy, beating
 from .appearance import Blood, Chest, Points, Ring, Signals, Texture, Wall, ellipse, inside, joined, over
 from .curves import contraction, rotation, wander
 from .motions import Along, Annulus, Chain, Flow, Placed, turned
 
-LV, WALL, RV = 1, 2, 3
+RV = 3
 
 
 class ShortAxis:
@@ -270,25 +270,8 @@ class ShortAxis:
 
 
 def short_axis(rng: np.random.Generator) -> Anatomy:
-    return _anatomy(ShortAxis(rng), rng)
+    return beating(ShortAxis(rng), {RV: "right ventricle"}, rng, hollow=True)
 
 
 def stack(rng: np.random.Generator) -> Anatomy:
-    return _anatomy(ShortAxis(rng, 3), rng)
-
-
-def _anatomy(subject: ShortAxis, rng: np.random.Generator) -> Anatomy:
-    names = {LV: "left ventricle", WALL: "wall", RV: "right ventricle"}
-    tissues = {"organ": (LV, WALL, RV), "wall": (WALL,), "blood": (LV, RV)}
-    seconds = rng.uniform(0.7, 1.1)
-    return Anatomy(
-        subject.motion,
-        subject.paint,
-        subject.label,
-        names,
-        tissues,
-        seconds,
-        smallest=LV,
-        hollow=True,
-        facts=subject.facts,
-    )
+    return beating(ShortAxis(rng, 3), {RV: "right ventricle"}, rng, hollow=True)
