@@ -360,10 +360,11 @@ def test_a_full_disk_leaves_nothing(program, sample, tmp_path):
 
 # as a user would send them, at a moment that does not depend on how fast anything is
 SIGNALLED = """
-import os, runpy, sys
+import os, runpy, signal, sys
 from DeepRegLogic.cli.console import Progress
 
 moment, number, *sys.argv = sys.argv[1:]
+signal.signal(int(number), signal.SIG_DFL)  # a shell may have started the tests with it ignored
 report = Progress.__call__
 
 def report_and_signal(self, fraction, text):
