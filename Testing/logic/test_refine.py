@@ -84,7 +84,7 @@ def test_a_similarity_has_its_usual_weight(name):
 def test_usual_weights_are_those_that_go_together():
     assert {name: entry.weight for name, entry in SIMILARITIES.items()} == {
         "lncc": 15.0,
-        "local-likelihood": 1.0,
+        "robust-lncc": 12.0,
         "mse": 15.0,
     }
     assert {name: entry.weight for name, entry in REGULARISERS.items()} == {

@@ -50,7 +50,7 @@ def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
         ("loss.smoth", 0.1, "unknown key 'loss.smoth'; known are similarity,"),
         ("colour", "red", "unknown key 'colour'"),
         ("loss", 3, "keys and values under 'loss'"),
-        ("loss.similarity", "ssd", "'loss.similarity' is one of lncc, local-likelihood, mse, not 'ssd'"),
+        ("loss.similarity", "ssd", "'loss.similarity' is one of lncc, robust-lncc, mse, not 'ssd'"),
         (
             "loss.regulariser",
             "tv",
