@@ -38,14 +38,14 @@ def synthetic_subject(data: DataConfiguration, seed: int) -> Subject:
         from ..synthetic import lemniscate_sequence
 
         return {"frames": _to_bytes(lemniscate_sequence(seed, kind))}
-    from ..synthetic import phantom_arrays
+    from ..synthetic import MovingImage, moving_image
 
-    phantom = phantom_arrays(seed, kind, size=max(data.size), spacing=data.spacing)
+    moving: MovingImage = moving_image(seed, kind, size=max(data.size), spacing=data.spacing)
     return {
-        "frames": _to_bytes(scaled_frames(phantom.frames.numpy())),
-        "displacement": phantom.displacement.numpy().astype(np.float16),
-        "inverse": phantom.inverse.numpy().astype(np.float16),
-        "weight": _to_bytes(np.where(phantom.labels.numpy() > 0, 1.0, 0.1)),
+        "frames": _to_bytes(scaled_frames(moving.frames.numpy())),
+        "displacement": moving.displacement.numpy().astype(np.float16),
+        "inverse": moving.inverse.numpy().astype(np.float16),
+        "weight": _to_bytes(moving.weight.numpy()),
     }
 
 
