@@ -9,6 +9,8 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
+SEEDS ?= test
+CASES ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -34,7 +36,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
-	$(BIN)/python Testing/benchmarks/peers_table.py --seeds test --cases 2 --frames 12 --kinds short-axis four-chamber vessel --output out/bench
+	$(BIN)/python Testing/benchmarks/peers_table.py --seeds $(SEEDS) --cases $(CASES) --frames 12 --kinds short-axis four-chamber vessel --output out/bench
 
 sentences: $(READY)
 	$(BIN)/python Testing/helpers/collect_sentences.py
