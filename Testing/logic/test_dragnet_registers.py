@@ -1,4 +1,4 @@
-"""The published DragNet registers in both of its modes: fields are chained in the right order, for cines of any kind."""
+"""The published DragNet registers in both of its modes: fields are chained in the right order, whatever the cine."""
 
 import json
 
