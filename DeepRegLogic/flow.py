@@ -111,7 +111,19 @@ def sample(fields: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
 
 
 def compose(outer: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
-    """Displacement of "first ``inner``, then ``outer``": ``w(x) = inner(x) + outer(x + inner(x))``."""
+    """Displacement of "first ``inner``, then ``outer``": ``w(x) = inner(x) + outer(x + inner(x))``.
+
+    Both are ``[N or 1, ndim, *spatial]`` in voxels. Steps from frame to frame are chained with the later one outside.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from DeepRegLogic import flow
+    >>> first, second = torch.zeros(2, 1, 2, 9, 9)
+    >>> first[:, 0], second[:, 1] = 2.0, 3.0  # two rows down, then three columns to the right
+    >>> flow.compose(second, first)[0, :, 4, 4].tolist()
+    [2.0, 3.0]
+    """
     return inner + warp(outer, inner)
 
 

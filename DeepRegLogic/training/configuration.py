@@ -44,6 +44,11 @@ class DataConfiguration:
     frames: tuple[int, int] = (5, 15)
     random_reference: float = 1.0
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether the true motion of the cines is known."""
+        return self.source == "phantoms"
+
 
 @dataclass(frozen=True)
 class AugmentConfiguration:
@@ -81,6 +86,8 @@ class LossConfiguration:
     end_point : of the mean distance in pixels to the true displacement; only where the truth is known.
     squarings : of the exponential.
     latent : of the divergence of a frame's latent from its prior, in nats (probabilistic networks).
+    latent_rise : shares of the steps between which that weight rises from zero; a run that starts with a model has all
+        of it at once.
     motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
     likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
         networks with a velocity).
@@ -95,6 +102,7 @@ class LossConfiguration:
     end_point: float = 0.0
     squarings: int = 7
     latent: float = 0.0
+    latent_rise: tuple[float, float] = (0.0, 0.0)
     motion: float = 0.0
     likelihood: float = 0.0
     foresight: float = 0.0
@@ -105,12 +113,23 @@ class LossConfiguration:
 
 @dataclass(frozen=True)
 class OptimiserConfiguration:
-    """Adam. ``schedule`` is "constant", or "cosine" (to zero at ``steps``, after a hundredth of warming up)."""
+    """Adam.
+
+    Attributes
+    ----------
+    batch : cines a step and device; rate : of learning.
+    schedule : "constant", or "cosine" (to zero at ``steps``, after a hundredth of warming up).
+    clip : largest norm of the gradient, which is scaled down to it; 0 leaves it as it is.
+    published : how many cines the publication trained on, its steps times its batch; 0 where there is none. The card
+        of a model that saw fewer says so.
+    """
 
     steps: int = 20000
     batch: int = 16
     rate: float = 1e-4
     schedule: str = "constant"
+    clip: float = 1.0
+    published: int = 0
     validate_every: int = 500
     precision: str = "32-true"
 
@@ -164,6 +183,10 @@ class Configuration:
                 raise InputError(f"'{key}' is too small; 1 or more is needed, and ranges go from small to large.")
         if not (self.data.spacing > 0 and self.optimiser.rate > 0):
             raise InputError("'data.spacing' and 'optimiser.rate' must be positive.")
+        if min(self.optimiser.clip, self.optimiser.published) < 0:
+            raise InputError("'optimiser.clip' and 'optimiser.published' must not be negative.")
+        if not 0 <= self.loss.latent_rise[0] <= self.loss.latent_rise[1] <= 1:
+            raise InputError("'loss.latent_rise' is two shares of the steps, from 0 to 1, the smaller one first.")
         if not 0 <= self.data.random_reference <= 1:
             raise InputError("'data.random_reference' is a share, from 0 to 1.")
         if self.data.source == "folder" and not self.data.folder:
@@ -173,7 +196,7 @@ class Configuration:
 
 
 def read_configuration(source: str | Path) -> Configuration:
-    """A configuration from a YAML file, or one that comes with the package by its name.
+    """A configuration from a YAML file, one that comes with the package by its name, or that of a model's card.
 
     Raises
     ------
@@ -192,6 +215,10 @@ def read_configuration(source: str | Path) -> Configuration:
         raise InputError(f"There is no configuration '{source}'; give a YAML file or one of {names}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"The configuration '{path}' is not YAML: {error}") from error
+    if isinstance(values, Mapping) and isinstance(values.get("training"), Mapping):
+        values = values["training"].get("configuration")
+        if values is None:
+            raise InputError(f"The card '{path}' does not say how its model was configured; give a configuration.")
     return _parse(Configuration, values, "")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -108,7 +110,7 @@ def train(
         val_check_interval=settings.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=1.0,
+        gradient_clip_val=settings.clip or None,
         logger=CSVLogger(output, name="metrics", flush_logs_every_n_steps=200),
         log_every_n_steps=50,
         callbacks=callbacks,
@@ -149,8 +151,10 @@ def _export(
 ) -> zoo.Card:
     """Write the last weights, or the best where those were better, with what they reach on the validation cines."""
     measure = partial(trainer.validate, task, datamodule=data, verbose=False)
-    (measured,) = measure()
     steps = trainer.global_step
+    batch = task.configuration.optimiser.batch * trainer.world_size
+    trained = steps * batch
+    (measured,) = measure()
     path = Path(best.best_model_path)
     # the file is elsewhere when a run was moved before it was resumed
     score = best.best_model_score
@@ -176,9 +180,11 @@ def _export(
             "size": list(source.size),
             "start": _history(configuration.start),
             "steps": steps,
-            "batch": configuration.optimiser.batch * trainer.world_size,
+            "batch": batch,
+            **_protocol(trained, configuration.optimiser.published),
             "version": __version__,
             "commit": _commit(),
+            "configuration": json.loads(json.dumps(asdict(configuration))),
         },
         results={
             f"validation {key.removeprefix('validation/')}": float(f"{value:.5g}")
@@ -188,6 +194,14 @@ def _export(
         order=configuration.order,
     )
     return zoo.save_model(folder, task.network, card) if trainer.is_global_zero else card
+
+
+def _protocol(trained: int, published: int) -> dict[str, str]:
+    """Whether training was as long as the publication's, counted in cines; nothing where there is none."""
+    if not published:
+        return {}
+    length = "as published" if trained >= published else "shortened"
+    return {"protocol": f"{length}, {trained} of {published} samples"}
 
 
 def _devices(device: str) -> tuple[str, int | list[int]]:
@@ -205,11 +219,15 @@ def _devices(device: str) -> tuple[str, int | list[int]]:
 
 
 def _commit() -> str:
-    """The commit of a source checkout, or an empty text."""
+    """The commit of a source checkout, with "-dirty" where files were changed since; or an empty text."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        here = Path(__file__).parent
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not of another project that this lies in
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return answer.stdout.strip()
