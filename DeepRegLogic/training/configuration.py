@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -12,8 +13,10 @@ from ..consistency import CONSISTENCIES
 from ..errors import InputError
 from ..regularisers import REGULARISERS
 from ..similarities import SIMILARITIES
+from .limits import check_limits
 
 BUNDLED = Path(__file__).parent / "configurations"
+_LARGEST = 1_000_000  # bytes of a configuration
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ class Configuration:
             raise InputError("'data.folder' is needed for the source \"folder\".")
         if self.data.source != "folder" and (not self.data.kinds or self.data.pool < 1):
             raise InputError(f"'data.kinds' and 'data.pool' are needed for the source \"{self.data.source}\".")
+        check_limits(self)
 
 
 def read_configuration(source: str | Path) -> Configuration:
@@ -206,15 +210,26 @@ def read_configuration(source: str | Path) -> Configuration:
 
     path = Path(source)
     bundled = BUNDLED / f"{source}.yaml"
-    if not path.is_file() and bundled.is_file():
-        path = bundled
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not os.path.isfile(path) and os.path.isfile(bundled):
+            path = bundled
+        if not os.path.isfile(path):
+            names = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
+            raise InputError(f"There is no configuration '{source}'; give a YAML file or one of {names}.")
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"'{path}' is too large for a configuration.")
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise InputError(f"The configuration '{path}' has anchors and aliases; write its values out.")
+        values = yaml.safe_load(text)
+    except InputError:
+        raise
     except OSError as error:
-        names = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
-        raise InputError(f"There is no configuration '{source}'; give a YAML file or one of {names}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The configuration '{path}' is not YAML: {error}") from error
+        raise InputError(f"The configuration '{path}' cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" (line {where.line + 1}, column {where.column + 1})" if where is not None else ""
+        raise InputError(f"The configuration '{path}' is not YAML{place}.") from error
     if isinstance(values, Mapping) and isinstance(values.get("training"), Mapping):
         values = values["training"].get("configuration")
         if values is None:
@@ -229,7 +244,9 @@ def _parse(kind: type, values: object, prefix: str) -> typing.Any:
     known = {f.name: f for f in fields(kind)}
     for key in values:
         if key not in known:
-            raise InputError(f"The configuration has the unknown key '{prefix}{key}'; known are {', '.join(known)}.")
+            raise InputError(
+                f"The configuration has the unknown key '{prefix}{str(key)[:60]}'; known are {', '.join(known)}."
+            )
     for name, f in known.items():
         if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise InputError(f"The configuration lacks the key '{prefix}{name}'.")
@@ -249,9 +266,14 @@ def _convert(hint: typing.Any, value: typing.Any, key: str) -> object:
         return dict(value)
     elif hint is float and type(value) is not bool:
         # YAML 1.1 takes 1e-4 for a text
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             return float(value)
     elif type(value) is hint:
         return value
     needed = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
-    raise InputError(f"The configuration's '{key}' is {value!r}, which is of the wrong type; {needed} is needed.")
+    raise InputError(f"The configuration's '{key}' is {_short(value)}, which is of the wrong type; {needed} is needed.")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]} ..."

@@ -19,13 +19,16 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .. import __version__, zoo
 from ..errors import InputError, OutputError
+from ..files import writing
 from ..networks import build
+from .checkpoints import WholeCheckpoints, check_fits
 from .configuration import Configuration
 from .data import CineData
 from .tasks import TASKS
 from .tasks.registration import RegistrationTask
 
 LAST = "last.ckpt"
+_MOST_MINUTES = 1_000_000
 
 
 class _ThisRunTimer(Timer):
@@ -64,7 +67,8 @@ def train(
 
     Raises
     ------
-    InputError : a device that does not exist; nothing to resume; a network or data that cannot be had.
+    InputError : a device that does not exist; nothing to resume, or a damaged checkpoint; a network or data that cannot
+        be had; a loss or weights that are not finite any more (the last good checkpoint is kept).
     OutputError : ``output`` holds another run already, or cannot be written.
     """
     begin = time.monotonic()
@@ -75,11 +79,11 @@ def train(
         raise InputError(f"There is nothing to resume in '{output}': it has no checkpoint; start without resuming.")
     if not resume and last.is_file():
         raise OutputError(f"'{output}' holds a training run already; resume it or choose another folder.")
+    if max_minutes is not None and not 0 <= max_minutes <= _MOST_MINUTES:
+        raise InputError(f"The time limit is a number of minutes from 0 to {_MOST_MINUTES:,}, not {max_minutes}.")
     accelerator, devices = _devices(device)
-    try:
+    with writing(output):
         output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder '{output}' cannot be made: {error.strerror}.") from error
 
     lightning.seed_everything(configuration.seed, workers=True)
     ndim = len(configuration.data.size)
@@ -90,6 +94,8 @@ def train(
     if configuration.start:
         _begin_with(network, configuration)
     task = TASKS.choose(network.training_task)(network, configuration)
+    if resume:
+        check_fits(last, task.state_dict())
     data = CineData(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
     best = ModelCheckpoint(checkpoints, "best-{step}", monitor="validation/score", enable_version_counter=False)
@@ -118,12 +124,14 @@ def train(
         enable_model_summary=False,
         use_distributed_sampler=False,
         benchmark=True,
+        plugins=[WholeCheckpoints()],
     )
     if resume:
         # a checkpoint is a pickle: only this run's own is read, and only as plain values and tensors
         trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
     else:
         trainer.fit(task, datamodule=data)
+    task.require_finite("weights", dict(network.named_parameters()))
     trainer.save_checkpoint(last)
     return _export(trainer, task, data, best, output / "model")
 

@@ -169,7 +169,7 @@ def test_a_network_that_cannot_be_built(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="a part of its path is a file"):
         run(TINY, tmp_path / "file" / "run")
 
 
