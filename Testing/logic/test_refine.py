@@ -221,7 +221,7 @@ def test_a_refinement_that_comes_to_no_number_is_one_sentence(similarity):
     images, times = texture(4), FrameTimes(3)
     start = torch.zeros(3, 2, *SHAPE)
     start[1, 0, 9, 9] = torch.nan
-    for velocity, step in ((start, 0.3), (torch.zeros(3, 2, *SHAPE), 1e38)):
+    for velocity, step in ((start, 0.3), (torch.zeros(3, 2, *SHAPE), 1e30)):
         settings = Refinement(similarity=similarity, step=step, levels=((1, 5),))
         with pytest.raises(InputError, match="came to no number"):
             refine(images[:1], images[1:], StationaryVelocity(velocity), settings, times)
