@@ -188,6 +188,7 @@ def templates(_: Callable[[str], str]) -> list[str]:
         _("The motion of '{name}' does not belong to the cine '{name2}': the number of frames or the grid differs."),
         _("The motion of '{name}' has no uncertainty; register with a probabilistic model."),
         _("The network '{name}' cannot be built with {arguments}: {error}."),
+        _('The noise is "{NOISES}" or "{NOISES2}", not {noise}.'),
         _("The output '{folder}' is a file; name a folder."),
         _("The output '{folder}' is a link to '{resolve}'; name the folder itself."),
         _("The output folder '{folder}' holds other files ({some}); name a new or an empty folder."),
