@@ -166,6 +166,10 @@ class CineNetwork(MotionNetwork):
         Stationary velocities ``[N, T, ndim, *spatial]`` in voxels, float32: ``flow.exp(v)`` resamples a frame onto the
         reference, ``flow.exp(-v)`` the reference onto the frame.
         """
+        return self.cropped(self.head_output(reference, frames), reference)
+
+    def head_output(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """What the last layer gives ``[N * T, C, *padded]``, for images padded to a multiple of ``divisor``."""
         spatial = tuple(reference.shape[2:])
         fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
         if len(spatial) != self.ndim or not fits:
@@ -173,14 +177,20 @@ class CineNetwork(MotionNetwork):
                 f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit a "
                 f"network of {self.ndim} spatial axes; [N, 1, *spatial] and [N, T, 1, *spatial] are needed."
             )
-        batch, count = frames.shape[:2]
         pairs = torch.cat([reference[:, None].expand_as(frames), frames], dim=2).flatten(0, 1)
-        margins = [-n % self.divisor for n in spatial]
-        starts = [m // 2 for m in margins]
-        padding = [p for start, m in zip(starts, margins, strict=True) for p in (m - start, start)][::-1]
-        features = self.features(channels_last(F.pad(pairs, padding, mode="replicate")), batch)
+        padding = [p for before, after in self._margins(spatial) for p in (after, before)][::-1]
+        features = self.features(channels_last(F.pad(pairs, padding, mode="replicate")), len(frames))
         with torch.autocast(features.device.type, enabled=False):
-            velocity = self.head(features.float())
-        for axis, (start, n) in enumerate(zip(starts, spatial, strict=True)):
-            velocity = velocity.narrow(axis + 2, start, n)
-        return velocity.reshape(batch, count, -1, *spatial)
+            return self.head(features.float())
+
+    def cropped(self, padded: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """``[N * T, C, *padded]`` to ``[N, T, C, *spatial]``, the part that the images cover."""
+        spatial = tuple(reference.shape[2:])
+        for axis, ((before, _), n) in enumerate(zip(self._margins(spatial), spatial, strict=True), start=2):
+            padded = padded.narrow(axis, before, n)
+        return padded.unflatten(0, (len(reference), -1))
+
+    def _margins(self, spatial: tuple[int, ...]) -> list[tuple[int, int]]:
+        """By how much images are padded, before and after them along every axis."""
+        margins = [-n % self.divisor for n in spatial]
+        return [(margin // 2, margin - margin // 2) for margin in margins]
