@@ -28,6 +28,10 @@ _OUTPUT = (
     "a new or empty folder for the results (those of an earlier run are replaced); with several studies, one folder "
     "each and studies.csv"
 )
+_SERIES = (
+    "series instance UID, where a DICOM folder holds several; several of them, or 'all', are joined: the slices or phases "
+    "of one acquisition"
+)
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
@@ -42,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fixed", **path, help="pair mode: the fixed image")
     add("--moving", **path, help="pair mode: the moving image, aligned to the fixed one")
     add("--output", required=True, **path, help=_OUTPUT)
-    add("--series", metavar="UID", help="series instance UID, where a DICOM folder holds several")
+    add("--series", nargs="+", metavar="UID", help=_SERIES)
     add("--model", help="name or folder of a model; 'none' for refinement alone")
     add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
     add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
@@ -135,7 +139,8 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
         raise InputError("With --fixed and --moving the fixed image is the reference; leave --reference out.")
     if arguments.labels and (arguments.studies or len(arguments.input or ()) > 1):
         raise InputError("--labels belongs to one study; register the studies one by one.")
-    rest = {"series": arguments.series, "labels": arguments.labels, "options": options}
+    series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
+    rest = {"series": series, "labels": arguments.labels, "options": options}
     if arguments.input is None:
         return {"": Study(arguments.fixed, moving=arguments.moving, **rest)}
     sources = arguments.input

@@ -17,6 +17,7 @@ from ..progress import CancelToken, ProgressCallback, Reporter
 from .console import unexpected
 
 if TYPE_CHECKING:
+    from ..io.read import Series
     from ..results.results import Results
 
 REPORT = "report.json"
@@ -31,14 +32,14 @@ class Study:
 
     Attributes
     ----------
-    series : which DICOM series of a folder.
+    series : which DICOM series of a folder; several UIDs, or "all", to be read as one.
     labels : label map of the reference frame, to be carried to every frame.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
     source: Path
     moving: Path | None = None
-    series: str | None = None
+    series: Series = None
     labels: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,12 +78,11 @@ def register_study(
     with own_folder(folder, inputs) as work:
         reporter(0.0, f"Reading {study.source.name}")
         images = _read(study)
-        labels = io.read_labels(study.labels, images[0].grid) if study.labels else None
-        names = io.read_label_names(study.labels) if study.labels else {}
+        labels = Labels(*io.read_masks(study.labels, images[0].grid)) if study.labels else None
         clock.lap("read")
         results = _register(images, {**study.options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
         if labels is not None:
-            results = results.with_drawn(Labels.of_map(labels, names))
+            results = results.with_drawn(labels)
         clock.lap("register")
         reporter(0.6, "Measuring")
         with writing(folder):

@@ -12,14 +12,14 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .dicom.series import SeriesInfo, list_series
     from .fields import read_field, write_field
-    from .read import READERS, Reader, Request, read_cine, read_image, read_label_names, read_labels
+    from .read import READERS, Reader, Request, read_cine, read_image, read_label_names, read_labels, read_masks
     from .write import write_cine
 
 _MODULES = {
     **dict.fromkeys(("SeriesInfo", "list_series"), "dicom.series"),
     **dict.fromkeys(("read_field", "write_field"), "fields"),
     **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_image"), "read"),
-    **dict.fromkeys(("read_label_names", "read_labels"), "read"),
+    **dict.fromkeys(("read_label_names", "read_labels", "read_masks"), "read"),
     "write_cine": "write",
 }
 
@@ -34,6 +34,7 @@ __all__ = [
     "read_image",
     "read_label_names",
     "read_labels",
+    "read_masks",
     "write_cine",
     "write_field",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .formats import suffix_of
+from .steps import NIFTI, nifti_files, nifti_header, unzipped
 
 _CHUNK = 1 << 22
 
@@ -25,7 +24,7 @@ def check_complete(path: Path) -> None:
     """
     suffix = suffix_of(path)
     try:
-        if suffix in (".nii", ".nii.gz"):
+        if suffix in NIFTI:
             complete = _nifti_complete(path)
         elif suffix in (".jpg", ".jpeg"):
             complete = b"\xff\xd9" in path.read_bytes()[-1024:]
@@ -34,32 +33,20 @@ def check_complete(path: Path) -> None:
                 complete = path.stat().st_size >= struct.unpack("<I", file.read(6)[2:])[0]
         else:
             complete = True
-    except (OSError, EOFError, zlib.error, struct.error):
+    except InputError:
+        raise
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
         complete = False
     if not complete:
         raise InputError(f"'{path}' is cut short or damaged; copy it again.")
 
 
-def _nifti_header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], np.dtype | None, int, int]:
-    """Size, type (None where it is not floating point), bits a pixel and start of the pixels; NIfTI-1 or NIfTI-2."""
-    head = file.read(348)
-    order = "<" if struct.unpack("<i", head[:4])[0] in (348, 540) else ">"
-    if struct.unpack(order + "i", head[:4])[0] == 540:
-        kind, bits = struct.unpack(order + "2h", head[12:16])
-        dims, start = struct.unpack(order + "8q", head[16:80]), struct.unpack(order + "q", head[168:176])[0]
-    else:
-        kind, bits = struct.unpack(order + "2h", head[70:74])
-        dims, start = struct.unpack(order + "8h", head[40:56]), struct.unpack(order + "f", head[108:112])[0]
-    dtype = {16: np.dtype(order + "f4"), 64: np.dtype(order + "f8")}.get(kind)
-    return tuple(max(n, 1) for n in dims[1 : dims[0] + 1]), dtype, bits, int(start)
-
-
 def _nifti_complete(path: Path) -> bool:
-    with open(path, "rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else open(path, "rb") as file:
-        size, dtype, bits, start = _nifti_header(file)
-        need, have = int(np.prod(size, dtype=np.int64)) * bits // 8, 0
+    head, body = nifti_files(path)
+    header = nifti_header(head)
+    size, dtype, start = header.size, header.dtype, header.start
+    with unzipped(body) as file:
+        need, have = int(np.prod(size, dtype=np.int64)) * header.bits // 8, 0
         if start < 0 or start > 1 << 40:
             return False
         file.seek(start)

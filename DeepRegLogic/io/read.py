@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError
@@ -23,6 +22,7 @@ from .dicom.multiframe import read_multiframe
 from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of
 from .formats import PICTURES, SUFFIXES, natural, stem_of, suffix_of
 from .images import read_file, read_list
+from .segments import LabelMasks, merged, misplaced, read_segments, segment_names
 
 Source = str | Path | Sequence[str | Path]
 Series = str | Sequence[str] | None
@@ -122,58 +122,43 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
 
     Raises
     ------
-    InputError : it cannot be read, holds other than whole numbers, or lies on another grid.
+    InputError : it cannot be read, holds other than whole numbers, lies on another grid, or is a segmentation whose
+        segments overlap (``read_masks`` reads those).
     """
     path = Path(path).expanduser()
+    if suffix_of(path) == ".seg.nrrd":
+        return merged(read_masks(path, grid), path)
     image = read_image(path)
     labels = image.frames[0]
     if labels.dtype.kind == "f":
         if not np.array_equal(labels, np.rint(labels)):
             raise InputError(f"'{path}' has non-integer values, so it is not a label map; give one with whole numbers.")
         labels = labels.astype(np.int32)
-    if suffix_of(path) == ".seg.nrrd":
-        labels = _uncropped(labels, image.grid, grid, path)
-    elif suffix_of(path) in PICTURES and image.grid.size == grid.size:
+    if suffix_of(path) in PICTURES and image.grid.size == grid.size:
         pass  # pictures store no geometry: the size must do
     elif not image.grid.matches(grid, tolerance=1e-2):
-        raise _misplaced(path, image.grid, grid)
+        raise misplaced(path, image.grid, grid)
     return np.ascontiguousarray(labels)
+
+
+def read_masks(path: str | Path, grid: Grid) -> LabelMasks:
+    """Read regions that lie on ``grid``, one by one: those of a ``.seg.nrrd`` may overlap. Raises as ``read_labels``.
+
+    ``Labels(*read_masks(path, grid))`` are the labels that results carry along.
+    """
+    path = Path(path).expanduser()
+    if suffix_of(path) == ".seg.nrrd":
+        return read_segments(path, grid)
+    labels = read_labels(path, grid)
+    values = tuple(int(value) for value in np.unique(labels) if value != 0)
+    masks = np.array([labels == value for value in values], np.uint8).reshape(-1, *labels.shape)
+    return LabelMasks(masks, values, tuple(f"label {value}" for value in values), labels.dtype)
 
 
 def read_label_names(path: str | Path) -> dict[int, str]:
     """What a ``.seg.nrrd`` of Slicer calls its labels: value -> name; empty for every other file."""
     path = Path(path).expanduser()
-    if suffix_of(path) != ".seg.nrrd":
-        return {}
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
-    keys = [key for key in header.GetMetaDataKeys() if key.startswith("Segment") and key.endswith("_LabelValue")]
-    names = {key: key.removesuffix("LabelValue") + "Name" for key in keys}
-    return {int(header.GetMetaData(key)): header.GetMetaData(n) for key, n in names.items() if header.HasMetaDataKey(n)}
-
-
-def _misplaced(path: Path, found: Grid, wanted: Grid) -> InputError:
-    def words(grid: Grid) -> str:
-        spacing, origin = (", ".join(f"{v:.4g}" for v in values) for values in (grid.spacing, grid.origin))
-        return f"{grid.size} voxels, spacing ({spacing}) mm, origin ({origin}) mm"
-
-    return InputError(
-        f"The labels in '{path}' lie on another grid ({words(found)}) than the images ({words(wanted)}); "
-        "draw them on the reference frame, or resample them to its geometry (nearest neighbour)."
-    )
-
-
-def _uncropped(labels: np.ndarray, found: Grid, grid: Grid, path: Path) -> np.ndarray:
-    start = np.rint(np.linalg.solve(grid.matrix, found.matrix[:, 3])[:3]).astype(int)
-    origin = tuple(grid.matrix[:3, :3] @ start + grid.origin)
-    aligned = Grid(found.size, grid.spacing, origin, grid.direction).matches(found, tolerance=1e-2)
-    if not aligned or np.any(start < 0) or np.any(start + found.size > grid.size):
-        raise _misplaced(path, found, grid)
-    whole = np.zeros(tuple(reversed(grid.size)), labels.dtype)
-    place = tuple(slice(s, s + n) for s, n in zip(start[::-1], found.size[::-1], strict=True))
-    whole[place] = labels.reshape(tuple(reversed(found.size)))
-    return whole.reshape(grid.shape)
+    return segment_names(path) if suffix_of(path) == ".seg.nrrd" else {}
 
 
 def _title(source: Source) -> str:

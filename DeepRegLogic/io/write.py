@@ -12,7 +12,7 @@ from ..cine import Cine
 from ..errors import InputError
 from ..files import whole_file, whole_folder
 from ..grid import Grid
-from .formats import PICTURES, suffix_of
+from .formats import PICTURES, spelled, suffix_of
 from .integrity import check_complete
 
 _NRRD_TYPES = {
@@ -129,7 +129,7 @@ def _sequence_header(frames: np.ndarray, like: Cine) -> bytes:
         f"space origin: {vector(np.array(grid.origin))}",
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
         "axis 3 index type:=numeric",
-        f"axis 3 index values:={' '.join(f'{t:.10g}' for t in like.times)}",
+        f"axis 3 index values:={' '.join(spelled(like.times))}",
     ]
     return ("\n".join(lines) + "\n\n").encode("ascii")
 

@@ -116,7 +116,11 @@ def _images(results: Results) -> Iterator[tuple[str, np.ndarray]]:
             values = results.map(name)
             yield file_name(name), as_type(values, kind) if results.maps[name].kind == IMAGE else values
     if results.labels is not None:
-        yield "labels", results.labels.as_map(results.carried)
+        if results.labels.overlap:
+            for value, mask in zip(results.labels.values, results.carried, strict=True):
+                yield f"labels_{value}", mask
+        else:
+            yield "labels", results.labels.as_map(results.carried)
     for name in late:
         if file_name(name):
             yield file_name(name), results.map(name)

@@ -18,6 +18,7 @@ from DeepRegLogic.service import exchange
 from ..i18n import _
 from ..nodes import transaction
 from ..nodes.files import writeNodes
+from ..nodes.names import nodeName
 from ..nodes.regions import regionOf
 from ..nodes.sequences import imageFromVolume
 from ..nodes.transforms import resample, transformNodeFromField
@@ -76,7 +77,7 @@ def pairSteps(
     yield 0.1, text
     toMoving = transformNodeFromField(motion.inverse[1], grid, _("{fixed} to {moving}").format(**names))
     warped = slicer.vtkMRMLScalarVolumeNode()
-    warped.SetName(_("{moving} warped to {fixed}").format(**names))
+    warped.SetName(nodeName(_("{moving} warped to {fixed}").format(**names)))
     warped.CopyOrientation(fixedNode)
     whole = vtk.vtkImageAppend()
     whole.PreserveExtentsOn()

@@ -15,6 +15,7 @@ from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _
+from .names import nodeName
 
 PROVENANCE = "TemporalRegistration.Provenance"
 
@@ -31,7 +32,7 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     """A table, not yet in the scene, with the quality of every frame and the figures of every map."""
     motion = results.motion
     node = slicer.vtkMRMLTableNode()
-    node.SetName(_("{name} motion quality").format(name=sequenceNode.GetName()))
+    node.SetName(nodeName(_("{name} motion quality").format(name=sequenceNode.GetName())))
     node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
     columns = _frameColumns(sequenceNode)
     for field in dataclasses.fields(FrameQuality) if motion.quality else ():
@@ -50,7 +51,8 @@ def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequence
     """A table, not yet in the scene, with the series of a curve of ``CURVES``; those with a band have three columns."""
     entry, grid = CURVES[name], results.motion.grid
     node = slicer.vtkMRMLTableNode()
-    node.SetName(_("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid))))
+    name = _("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid)))
+    node.SetName(nodeName(name))
     columns = _frameColumns(sequenceNode)
     for key, series in results.curves[name].items():
         title, values = results.curve_title(entry, key), np.reshape(series, (len(series), -1))

@@ -14,6 +14,8 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from DeepRegLogic.grid import Grid, flip_lps_ras
 
+from .names import nodeName
+
 
 def matrixToVtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
     """A 4x4 array as a vtkMatrix4x4."""
@@ -49,7 +51,7 @@ def transformNodeFromField(displacement: np.ndarray, grid: Grid, name: str) -> s
     # not vtkMRMLGridTransformNode: a transform sequence read from .seq.nrrd has items of the base class, and its
     # browser would then leave the proxy node of the saved scene behind
     node = slicer.vtkMRMLTransformNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetAndObserveTransformFromParent(gridTransformFromField(displacement, grid))
     return node
 
