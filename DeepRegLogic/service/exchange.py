@@ -83,6 +83,8 @@ def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:
         "displacement": pack_array(folder, "displacement", motion.displacement),
         "inverse": pack_array(folder, "inverse", motion.inverse),
         "covariance": None if motion.covariance is None else pack_array(folder, "covariance", motion.covariance),
+        "affine": None if motion.affine is None else motion.affine.tolist(),
+        "path": None if motion.path is None else pack_array(folder, "path", motion.path),
     }
 
 
@@ -99,6 +101,8 @@ def unpack_motion(folder: Path, values: Mapping[str, Any]) -> Motion:
             "displacement": unpack_array(folder, values["displacement"]),
             "inverse": unpack_array(folder, values["inverse"]),
             "covariance": _unpack_optional(folder, values["covariance"]),
+            "affine": None if values["affine"] is None else np.array(values["affine"]),
+            "path": _unpack_optional(folder, values["path"]),
         }
     )
 
