@@ -127,6 +127,8 @@ class Motion:
         outside a region of interest.
     affine : of a pair, the matrix ``[4, 4]`` in LPS mm that its displacement ends with: it takes a point of the fixed
         image to the moving image after the deformation; None where no affine step was asked for.
+    deformation : of such a pair, displacement and inverse without the matrix, ``[2, ndim, *grid.shape]`` float32: they
+        are exact where the inverse, which is known on the fixed grid alone, ends.
     path : of a pair, displacements ``[S + 1, ndim, *grid.shape]`` float32 on the way from no motion to that of frame 1;
         None where they were not asked for.
 
@@ -147,6 +149,7 @@ class Motion:
     provenance: Mapping[str, object] = field(default_factory=dict)
     covariance: np.ndarray | None = None
     affine: np.ndarray | None = None
+    deformation: np.ndarray | None = None
     path: np.ndarray | None = None
 
     def __post_init__(self) -> None:

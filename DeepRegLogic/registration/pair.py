@@ -175,7 +175,8 @@ def in_own_space(results: Results, fixed: Cine, moving: Cine, matrix: np.ndarray
             fields["path"] = np.stack(steps)
         if motion.covariance is not None:
             fields["covariance"] = _turned(motion.covariance, matrix, grid)
-        motion = replace(motion, affine=matrix, **fields)
+        deformation = np.stack([motion.displacement[1], motion.inverse[1]])
+        motion = replace(motion, affine=matrix, deformation=deformation, **fields)
         results = Results(motion, _cine_of(fixed, moving, _through(moving, grid, None)[0]))
     warped = sample_at(moving.frames[0], moving.grid, points_of(grid, motion.displacement[1]))[0]
     compensated = np.stack([results.cine.frames[0], warped.reshape(grid.shape)])

@@ -41,7 +41,8 @@ def write_motion(
     reference) and, with ``labels``, ``_labels`` (carried to every frame); of a motion that says how sure it is also
     ``_deviation`` (the largest standard deviation in mm) and ``_entropy`` (eq. 21 of Zakeri et al. 2023, of the
     covariance in mm^2, -20 where the displacement is zero by definition), on the reference frame; of a pair that was
-    aligned first also ``fields/affine.tfm``, the matrix that the fields contain. Images have the
+    aligned first also ``fields/affine.tfm``, the matrix that the fields contain, and ``fields/deformation`` and
+    ``fields/deformation_inverse`` without it. Images have the
     cine's format, geometry, times and pixel type; integers are rounded and clipped. All is written, or nothing.
 
     Parameters
@@ -111,6 +112,10 @@ def write_results(
         if motion.affine is not None:
             write_affine(part / "fields" / AFFINE, motion.affine)
             written.append(folder / "fields" / AFFINE)
+        if motion.deformation is not None:
+            for name, field in zip(("deformation", "deformation_inverse"), motion.deformation, strict=True):
+                write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
+                written.append(folder / "fields" / f"{name}{field_suffix}")
         report(1.0, "Written")
     return written
 

@@ -306,6 +306,7 @@ def templates(_: Callable[[str], str]) -> list[str]:
         _("lacks {join}; install them there, or choose another environment"),
         _("largest target registration error"),
         _("long long"),
+        _("mask of '{name}'"),
         _("means over"),
         _("missing dependencies"),
         _("module {package} has no attribute {name}"),
