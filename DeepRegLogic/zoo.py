@@ -39,7 +39,8 @@ class Card:
     network, arguments : name in ``networks.NETWORKS`` and the arguments of its class.
     ndim : 2 or 3 spatial axes.
     spacing : the voxel size in mm that it was trained at; images are resampled to it.
-    capabilities : what it can do, out of "register", "generate" (cines from one frame) and "uncertainty".
+    capabilities : what it can do, out of "register", "pair" (two images that are no neighbours in a cine), "generate"
+        (cines from one frame), "uncertainty" and "regularity" (which can be chosen).
     training : how it was made: data, seed, steps, commit.
     results : what was measured of it.
     licence : of the weights.

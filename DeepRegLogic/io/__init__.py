@@ -11,13 +11,15 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .dicom.series import SeriesInfo, list_series
-    from .fields import read_field, write_field
+    from .fields import read_field, write_affine, write_field
+    from .points import read_points
     from .read import READERS, Reader, Request, read_cine, read_image, read_label_names, read_labels, read_masks
     from .write import write_cine
 
 _MODULES = {
     **dict.fromkeys(("SeriesInfo", "list_series"), "dicom.series"),
-    **dict.fromkeys(("read_field", "write_field"), "fields"),
+    **dict.fromkeys(("read_field", "write_affine", "write_field"), "fields"),
+    "read_points": "points",
     **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_image"), "read"),
     **dict.fromkeys(("read_label_names", "read_labels", "read_masks"), "read"),
     "write_cine": "write",
@@ -35,6 +37,8 @@ __all__ = [
     "read_label_names",
     "read_labels",
     "read_masks",
+    "read_points",
+    "write_affine",
     "write_cine",
     "write_field",
 ]

@@ -61,6 +61,18 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
             sitk.WriteTransform(sitk.DisplacementFieldTransform(image), str(part))
 
 
+def write_affine(path: str | Path, matrix: np.ndarray) -> None:
+    """Write an affine matrix ``[4, 4]``, LPS mm, from a fixed to a moving point, as ITK has it (``.tfm`` or ``.h5``).
+
+    Slicer loads it as a linear transform to be applied to the moving image.
+    """
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(np.asarray(matrix, float)[:3, :3].ravel().tolist())
+    transform.SetTranslation(np.asarray(matrix, float)[:3, 3].tolist())
+    with whole_file(Path(path).expanduser()) as part:
+        sitk.WriteTransform(transform, str(part))
+
+
 def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
     """Read an ITK displacement field: the displacement ``[ndim, *grid.shape]`` in voxels, float32, and its grid.
 

@@ -23,7 +23,8 @@ SLOPE = 0.2
 """Of every leaky rectifier."""
 
 REGISTER, GENERATE, UNCERTAINTY = "register", "generate", "uncertainty"
-"""What networks can do, as cards list it."""
+PAIR, REGULARITY = "pair", "regularity"
+"""What networks can do, as cards list it: "pair" is registering two images that need be no neighbours in a cine."""
 
 
 class MotionNetwork(nn.Module):
@@ -33,7 +34,7 @@ class MotionNetwork(nn.Module):
     ----------
     ndim : 2 or 3 spatial axes; a network of 2 takes stacks slice by slice.
     divisor : sizes are brought to a multiple of it by the network itself: images of any size may come.
-    capabilities : of the class, a share of "register", "generate" and "uncertainty".
+    capabilities : of the class, a share of "register", "pair", "generate", "uncertainty" and "regularity".
     training_task : name of the task in ``training.tasks`` that trains it.
     """
 
@@ -58,6 +59,12 @@ class MotionNetwork(nn.Module):
         Raises
         ------
         ValueError : shapes that do not fit.
+        """
+        raise NotImplementedError
+
+    def estimate_at(self, reference: torch.Tensor, frames: torch.Tensor, regularity: float) -> Transformation:
+        """``estimate`` at a regularity from 0 (the softest motion) to 1 (the stiffest); of networks with the
+        capability "regularity", which were trained with the weight of the regulariser as an input (Hoopes et al. 2021).
         """
         raise NotImplementedError
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
 from .. import flow
 from ..cine import Cine, intensity_range, scaled_frames
 from ..errors import InputError, MemoryBudgetError
-from ..grid import Grid
 from .device import choose_device
 from .refine import FrameTimes
 
@@ -129,49 +127,6 @@ def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> t
         tapered = slice(None) if b - a >= SMALLEST else slice(axis, axis + 1)
         weight[tapered] *= (torch.sin(0.5 * torch.pi * ramp) ** 2).view([-1 if i == axis else 1 for i in range(ndim)])
     return weight
-
-
-def pair_cine(fixed: Cine, moving: Cine) -> Cine:
-    """The cine of two frames [fixed, moving resampled to the fixed grid], float32.
-
-    Raises InputError when either has more than one frame, or they share no part of space, or only one is a slice.
-    """
-    for image, role in ((fixed, "fixed"), (moving, "moving")):
-        if len(image) != 1:
-            raise InputError(f"The {role} image '{image.name}' has {len(image)} frames; a pair needs one image each.")
-    frame = moving.frames[0].astype(np.float32)
-    if not moving.grid.matches(fixed.grid):
-        frame = _resampled(frame, moving, fixed)
-    name = f"{moving.name} to {fixed.name}"
-    return Cine(np.stack([fixed.frames[0].astype(np.float32), frame]), fixed.grid, name=name, suffix=fixed.suffix)
-
-
-def _resampled(frame: np.ndarray, moving: Cine, fixed: Cine) -> np.ndarray:
-    if moving.grid.ndim != fixed.grid.ndim:
-        raise InputError(f"'{fixed.name}' and '{moving.name}' must both be single slices or both be volumes.")
-
-    def image(pixels: np.ndarray, grid: Grid) -> sitk.Image:
-        volume = sitk.GetImageFromArray(pixels.reshape(grid.size[::-1]))
-        volume.SetSpacing(grid.spacing)
-        volume.SetOrigin(grid.origin)
-        volume.SetDirection(grid.direction)
-        return volume
-
-    if fixed.grid.ndim == 2:  # a slice has no thickness to meet in: the planes are laid on each other
-        normal = np.reshape(fixed.grid.direction, (3, 3))[:, 2]
-        apart = float((np.asarray(moving.grid.origin) - fixed.grid.origin) @ normal)
-        if abs(apart) > max(fixed.grid.spacing[2], moving.grid.spacing[2]):
-            raise InputError(f"The slices '{fixed.name}' and '{moving.name}' lie {abs(apart):.1f} mm apart.")
-        origin = np.asarray(moving.grid.origin) - apart * normal
-        moving = replace(moving, grid=replace(moving.grid, origin=tuple(origin)))
-    target = image(np.zeros(fixed.grid.shape, np.uint8), fixed.grid)
-    outside = float(frame.min()) - 1.0
-    result = sitk.Resample(image(frame, moving.grid), target, sitk.Transform(), sitk.sitkLinear, outside)
-    pixels = sitk.GetArrayFromImage(result).reshape(fixed.grid.shape)
-    covered = pixels > outside + 0.5
-    if not covered.any():
-        raise InputError(f"'{fixed.name}' and '{moving.name}' share no part of space; align them first.")
-    return np.where(covered, pixels, frame.min()).astype(np.float32)
 
 
 def find_reference(cine: Cine) -> int:

@@ -24,7 +24,7 @@ FLOORS = {
         {"transformations"},
         {"networks"},
         {"zoo", "results"},
-        {"registration", "training"},
+        {"registration", "training", "evaluation"},
         {"report"},
         {"cli", "service"},
         {"__main__"},

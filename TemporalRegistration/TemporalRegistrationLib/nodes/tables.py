@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 import vtk
 
+from DeepRegLogic.cine import Motion
 from DeepRegLogic.results.curves import CURVES
 from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import Results
@@ -45,6 +46,24 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     for (name, statistic), values in results.statistics.items():
         columns.append((_column(f"{name} {statistic}", values), results.maps[name].unit))
     return _withColumns(node, columns)
+
+
+def pairTable(motion: Motion, name: str) -> slicer.vtkMRMLTableNode:
+    """A table, not yet in the scene, with the quality of a registered pair: a row a figure."""
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(name)
+    node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
+    texts = {column: vtk.vtkStringArray() for column in ("figure", "value", "unit")}
+    for field in dataclasses.fields(FrameQuality) if motion.quality else ():
+        value, fraction = getattr(motion.quality[1], field.name), field.metadata["fraction_of"]
+        unit = field.metadata["unit"] or (f"fraction of {fraction}" if fraction else "")
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:.6g}"
+        for column, text in zip(texts, (_(field.metadata["title"]), shown, unit), strict=True):
+            texts[column].InsertNextValue(text)
+    for column, values in texts.items():
+        values.SetName(column)
+        node.AddColumn(values)
+    return node
 
 
 def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:

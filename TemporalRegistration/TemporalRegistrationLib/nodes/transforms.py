@@ -7,6 +7,8 @@ lies on the reference along to frame t.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import slicer
 import vtk
@@ -56,15 +58,44 @@ def transformNodeFromField(displacement: np.ndarray, grid: Grid, name: str) -> s
     return node
 
 
+def transformNodeFromParts(parts: Sequence[vtk.vtkAbstractTransform], name: str) -> slicer.vtkMRMLTransformNode:
+    """A transform node, not yet in a scene, that takes points (RAS mm) through the parts, the first of them first."""
+    path = vtk.vtkGeneralTransform()
+    path.PostMultiply()
+    for part in parts:
+        path.Concatenate(part)
+    node = slicer.vtkMRMLTransformNode()
+    node.SetName(name)
+    node.SetAndObserveTransformFromParent(path)
+    return node
+
+
+def linearTransformFromMatrix(matrix: np.ndarray) -> vtk.vtkTransform:
+    """An affine matrix ``[4, 4]`` in LPS mm as a transform in RAS mm."""
+    flip = np.diag((-1.0, -1.0, 1.0, 1.0))
+    transform = vtk.vtkTransform()
+    transform.SetMatrix(matrixToVtk(flip @ matrix @ flip))
+    return transform
+
+
+def linearTransformNode(matrix: np.ndarray, name: str) -> slicer.vtkMRMLLinearTransformNode:
+    """A linear transform node, not yet in a scene, with a pull-back matrix ``[4, 4]`` in LPS mm."""
+    node = slicer.vtkMRMLLinearTransformNode()
+    node.SetName(name)
+    node.SetMatrixTransformFromParent(linearTransformFromMatrix(matrix).GetMatrix())
+    return node
+
+
 def resample(
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
     transform: vtk.vtkAbstractTransform,
     grid: Grid,
     slices: tuple[int, int] | None = None,
+    nearest: bool = False,
 ) -> vtk.vtkImageData:
     """Voxels of a volume at the points of ``grid`` taken through ``transform`` (RAS to RAS), interpolated once.
 
-    Linear; outside the volume its smallest value. ``slices`` (start, stop) along k, or all of them.
+    Linear, or the nearest voxel; outside the volume its smallest value. ``slices`` (start, stop) along k, or all.
     """
     start, stop = slices or (0, grid.size[2])
     toIndex = vtk.vtkMatrix4x4()
@@ -79,7 +110,10 @@ def resample(
     reslice = vtk.vtkImageReslice()
     reslice.SetInputData(image)
     reslice.SetResliceTransform(path)
-    reslice.SetInterpolationModeToLinear()
+    if nearest:
+        reslice.SetInterpolationModeToNearestNeighbor()
+    else:
+        reslice.SetInterpolationModeToLinear()
     reslice.BorderOn()
     reslice.SetBackgroundLevel(image.GetScalarRange()[0])
     reslice.SetOutputSpacing(1.0, 1.0, 1.0)
