@@ -12,13 +12,13 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .dicom.series import SeriesInfo, list_series
     from .fields import read_field, write_field
-    from .read import READERS, Reader, Request, read_cine, read_image, read_label_names, read_labels
+    from .read import READERS, Reader, Request, read_cine, read_frames, read_image, read_label_names, read_labels
     from .write import write_cine
 
 _MODULES = {
     **dict.fromkeys(("SeriesInfo", "list_series"), "dicom.series"),
     **dict.fromkeys(("read_field", "write_field"), "fields"),
-    **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_image"), "read"),
+    **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_frames", "read_image"), "read"),
     **dict.fromkeys(("read_label_names", "read_labels"), "read"),
     "write_cine": "write",
 }
@@ -31,6 +31,7 @@ __all__ = [
     "list_series",
     "read_cine",
     "read_field",
+    "read_frames",
     "read_image",
     "read_label_names",
     "read_labels",

@@ -7,22 +7,25 @@ To add a reader is to add an entry; it is asked before those that are there:
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError
+from ..files import expanded
 from ..grid import Grid
 from ..registry import Registry
 from .dicom.classic import read_classic
 from .dicom.multiframe import read_multiframe
 from .dicom.series import choose_series, find_dicom, is_dicom, series_of
 from .formats import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
-from .images import read_file, read_list
+from .guard import require_file
+from .images import read_file, read_header, read_list
 
 Source = str | Path | Sequence[str | Path]
 
@@ -99,6 +102,11 @@ def read_cine(
     return cine
 
 
+def read_frames(source: Source, *, series: str | None = None, name: str | None = None) -> Cine:
+    """Read frames over time, or one image as a cine of one frame; else as ``read_cine``."""
+    return _read(source, series, name, None)
+
+
 def read_image(
     path: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
 ) -> Cine:
@@ -121,7 +129,7 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
     ------
     InputError : it cannot be read, holds other than whole numbers, or lies on another grid.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     image = read_image(path)
     labels = image.frames[0]
     if labels.dtype.kind == "f":
@@ -139,15 +147,16 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
 
 def read_label_names(path: str | Path) -> dict[int, str]:
     """What a ``.seg.nrrd`` of Slicer calls its labels: value -> name; empty for every other file."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if suffix_of(path) != ".seg.nrrd":
         return {}
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
-    keys = [key for key in header.GetMetaDataKeys() if key.startswith("Segment") and key.endswith("_LabelValue")]
-    names = {key: key.removesuffix("LabelValue") + "Name" for key in keys}
-    return {int(header.GetMetaData(key)): header.GetMetaData(n) for key, n in names.items() if header.HasMetaDataKey(n)}
+    meta = read_header(path).meta
+    values = {key: value.strip() for key, value in meta.items() if re.fullmatch(r"Segment\d+_LabelValue", key)}
+    wrong = next((key for key, value in values.items() if not re.fullmatch(r"\d{1,9}", value)), None)
+    if wrong is not None:
+        raise InputError(f"'{path}': the value of a label is {values[wrong][:20]!r} ('{wrong}'); save it again.")
+    names = {key: meta.get(f"{key.removesuffix('LabelValue')}Name") for key in values}
+    return {int(values[key]): name for key, name in names.items() if name is not None}
 
 
 def _misplaced(path: Path, found: Grid, wanted: Grid) -> InputError:
@@ -181,29 +190,15 @@ def _title(source: Source) -> str:
 
 def _read(source: Source, series: str | None, name: str | None, memory_gb: float | None) -> Cine:
     sources = [source] if isinstance(source, (str, Path)) else list(source)
-    paths = tuple(Path(path).expanduser() for path in sources)
+    paths = tuple(expanded(path) for path in sources)
     if not paths:
         raise InputError("No files were given.")
     for path in paths:
-        if len(paths) > 1 or not path.is_dir():
-            _check_file(path)
+        if len(paths) > 1 or not os.path.isdir(path):
+            require_file(path)
     request = Request(paths, series, name or "", memory_gb)
     reader = next(reader for reader in reversed(list(READERS.values())) if reader.accepts(paths))
     return reader.read(request)
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder; give its files, or the folder alone.")
-    if not path.is_file():
-        raise InputError(f"There is no file or folder '{path}'.")
-    try:
-        with open(path, "rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputError(f"'{path}' may not be read: {error.strerror}.") from error
-    if empty:
-        raise InputError(f"'{path}' is an empty file.")
 
 
 def _read_image_file(request: Request) -> Cine:
@@ -255,7 +250,7 @@ def _read_folder(request: Request) -> Cine:
     if len(images) == 1:
         return read_file(images[0], name, request.memory_gb)
     for path in images:
-        _check_file(path)
+        require_file(path)
     return read_list(images, name, request.memory_gb)
 
 

@@ -210,4 +210,4 @@ class PairKind(Kind):
         """Write both transforms (.h5), the warped volume and the difference (.nrrd)."""
         files = {"toFixed.h5": nodes.toFixed, "toMoving.h5": nodes.toMoving, "warped.nrrd": nodes.warped}
         files["difference.nrrd"] = nodes.difference
-        return writeNodes(Path(folder) / nodes.toFixed.GetName(), files, {"transform": nodes.toFixed.GetName()})
+        return writeNodes(folder, nodes.toFixed.GetName(), files, {"transform": nodes.toFixed.GetName()})
