@@ -62,6 +62,13 @@ def _wholes(path: Path, key: str, text: str, least: int = 1) -> list[int]:
     return numbers
 
 
+def _whole(path: Path, key: str, text: str, least: int = 1) -> int:
+    numbers = _wholes(path, key, text, least)
+    if len(numbers) != 1:
+        raise _refused(path, f"'{key}' is not one number")
+    return numbers[0]
+
+
 def _need(path: Path, sizes: Sequence[int], bytes_each: int) -> int:
     need = math.prod(sizes) * bytes_each
     if need > _MOST_BYTES:
@@ -82,7 +89,7 @@ def check_nrrd(path: Path) -> None:
     if not re.fullmatch(r"NRRD000[1-5]\r?", lines[0]):
         raise _refused(path, "it is not one of NRRD")
     fields, names = _nrrd_fields(path, lines[1:])
-    (axes,) = _wholes(path, "dimension", fields.get("dimension", ""))[:1]
+    axes = _whole(path, "dimension", fields.get("dimension", ""))
     if axes > _MOST_AXES:
         raise InputError(f"'{path}' has {axes} axes; a cine has at most four (X, Y, Z, time).")
     sizes = _wholes(path, "sizes", fields.get("sizes", ""))
@@ -142,7 +149,7 @@ def _check_nrrd_data(
     path: Path, files: list[Path], start: int, need: int, encoding: str, fields: dict[str, str], count: int
 ) -> None:
     skips = [fields.get(key, fields.get(key.replace(" ", ""), "0")) for key in ("line skip", "byte skip")]
-    ((lines,), (skipped,)) = (_wholes(path, "skip", skip, least=-1) for skip in skips)
+    lines, skipped = (_whole(path, "skip", skip, least=-1) for skip in skips)
     if not files or need % len(files):
         raise _refused(path, "its data files do not make up its pixels")
     for file in files:
@@ -217,7 +224,7 @@ def check_metaimage(path: Path) -> None:
         words = fields.get(key, "").split()
         if key in fields and (len(words) != axes[0] ** power or not _are_numbers(words)):
             raise _refused(path, f"'{key}' does not have {axes[0] ** power} numbers")
-    (channels,) = _wholes(path, "ElementNumberOfChannels", fields.get("elementnumberofchannels", "1"))[:1]
+    channels = _whole(path, "ElementNumberOfChannels", fields.get("elementnumberofchannels", "1"))
     each = _META_BYTES.get(fields.get("elementtype", "").upper().removeprefix("MET_").removesuffix("_ARRAY"))
     if each is None:
         raise _refused(path, f"it has the type {fields.get('elementtype', '')[:40]!r}")
@@ -250,7 +257,7 @@ def _meta_fields(path: Path, head: bytes) -> tuple[dict[str, str], int]:
 
 def _check_meta_data(path: Path, fields: dict[str, str], start: int, need: int, axes: int, count: int) -> None:
     name, packed = fields["elementdatafile"], fields.get("compresseddata", "false").lower() == "true"
-    (skipped,) = _wholes(path, "HeaderSize", fields.get("headersize", "0"), least=-1)[:1]
+    skipped = _whole(path, "HeaderSize", fields.get("headersize", "0"), least=-1)
     if name.upper() == "LOCAL":
         files, begin = [path], start
     elif name.upper().startswith("LIST") or "%" in name:
@@ -260,7 +267,10 @@ def _check_meta_data(path: Path, fields: dict[str, str], start: int, need: int, 
     (data,) = files
     if fields.get("binarydata", "true").lower() == "false":
         _check_text(path, data, begin, count, "text")
-    elif packed:
+    elif packed:  # without the right size the library gives what happens to be in the memory
+        size = _whole(path, "CompressedDataSize", fields.get("compresseddatasize", ""))
+        if data.stat().st_size - begin != size:
+            raise disagree(path, data.stat().st_size - begin > size)
         check_packed(path, data, begin, need, "zlib")
     else:
         check_stored(path, data, data.stat().st_size - need if skipped == -1 and data != path else begin, need)
