@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +30,9 @@ _LONGEST_STEP = 1e9  # s, some thirty years: what is longer is no time between f
 _TIME_TAGS = ("", "TriggerTime", "AcquisitionTime", "SeriesTime", "ContentTime", "DeltaStartTime")
 """The elements by which Slicer's importer of multi-volumes labels frames, as far as they are times."""
 
+_LONGEST = 100  # bytes of a name; systems have 255 for it and what is added to it
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9¹²³]|conin\$|conout\$", re.IGNORECASE)  # on Windows
+
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
@@ -49,8 +54,27 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 
 
 def safe_name(name: str) -> str:
-    """``name`` as a file name on any system: letters, digits, dot, dash and underscore."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "cine"
+    """``name`` as a file name on any system: letters, digits, dot, dash and underscore, and not too many."""
+    return _short(re.sub(r"[^\w.-]+", "_", name).strip("._")) or "cine"
+
+
+def safe_title(title: str) -> str:
+    """``title``, its blanks kept, as the name of a file or folder on any system.
+
+    One that has to be changed for it gets a mark of its own, which tells it from all others.
+    """
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in " .-_()" else "_" for c in title)
+    kept = _short(kept.strip(" ._"))
+    if kept and kept == title:
+        return kept
+    mark = hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{kept}-{mark}".lstrip("-")
+
+
+def _short(name: str) -> str:
+    """Cut to the bytes that a name may have, and no name that a system has for itself."""
+    short = name.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore").rstrip(" ._")
+    return f"_{short}" if _RESERVED.fullmatch(short.partition(".")[0].strip()) else short
 
 
 def listing(paths: list[Path] | tuple[Path, ...], most: int = 6) -> str:

@@ -14,17 +14,31 @@ from ..cine import Cine
 from ..errors import InputError, MemoryBudgetError
 from ..grid import Grid, three
 from .formats import PICTURES, luminance, multivolume_times, numbers, stem_of, suffix_of, usable_times
+from .guard import check_budget as check_budget
+from .guard import require_file
+from .guard_headers import check_metaimage, check_nrrd
+from .guard_pictures import check_bitmap
 from .integrity import check_complete
 from .steps import openable, stored_step
 
 
-def check_budget(name: str, size: int, memory_gb: float | None) -> None:
-    """Raise ``MemoryBudgetError`` when ``size`` bytes of pixels are more than ``memory_gb``."""
-    if memory_gb is not None and size > memory_gb * 1e9:
-        raise MemoryBudgetError(
-            f"'{name}' holds {size / 1e9:.2f} GB of pixels, more than the {memory_gb:g} GB that may be used; "
-            "crop it, take fewer frames, or allow more memory."
-        )
+def check_header(path: Path) -> None:
+    """Look at the header of an image file before a library does, and at whether the file holds what it tells.
+
+    Raises
+    ------
+    InputError : not a file, a header that no file can have, or one that is not that of the data.
+    """
+    require_file(path)
+    suffix = suffix_of(path)
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start == b"NRRD" or suffix in (".nrrd", ".nhdr", ".seq.nrrd", ".seg.nrrd"):
+        check_nrrd(path)
+    elif suffix in (".mha", ".mhd"):
+        check_metaimage(path)
+    elif start.startswith(b"BM") or suffix == ".bmp":
+        check_bitmap(path)
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ def read_header(path: Path) -> Header:
     ------
     InputError : not an image that can be read, or its geometry is not one of an image.
     """
+    check_header(path)
     reader = sitk.ImageFileReader()
     try:
         with openable(path) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -10,9 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from .formats import suffix_of
+from .guard import disagree
 from .steps import NIFTI, nifti_files, nifti_header, unzipped
 
 _CHUNK = 1 << 22
+_NIFTI_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 128: 3, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8, 2304: 4, 32: 8}
+"""Of a pixel, by the code of its type."""
 
 
 def check_complete(path: Path) -> None:
@@ -27,7 +31,7 @@ def check_complete(path: Path) -> None:
         if suffix in NIFTI:
             complete = _nifti_complete(path)
         elif suffix in (".jpg", ".jpeg"):
-            complete = b"\xff\xd9" in path.read_bytes()[-1024:]
+            complete = _jpeg_complete(path)
         elif suffix == ".bmp":
             with open(path, "rb") as file:
                 complete = path.stat().st_size >= struct.unpack("<I", file.read(6)[2:])[0]
@@ -41,23 +45,36 @@ def check_complete(path: Path) -> None:
         raise InputError(f"'{path}' is cut short or damaged; copy it again.")
 
 
+def _jpeg_complete(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except Exception:  # it raises almost anything on damaged data
+        return False
+    return b"\xff\xd9" in path.read_bytes()[-1024:]
+
+
 def _nifti_complete(path: Path) -> bool:
     head, body = nifti_files(path)
     header = nifti_header(head)
     size, dtype, start = header.size, header.dtype, header.start
+    if min(size, default=0) < 1 or not 0 <= start < 1 << 40:
+        return False
     with unzipped(body) as file:
-        need, have = int(np.prod(size, dtype=np.int64)) * header.bits // 8, 0
-        if start < 0 or start > 1 << 40:
-            return False
+        need, have = math.prod(map(int, size)) * header.bits // 8, 0
         file.seek(start)
-        while have < need and (chunk := file.read(_CHUNK)):
+        while have < need and (chunk := file.read(min(_CHUNK, need - have))):
             if dtype is not None:
                 pixels = np.frombuffer(chunk[: len(chunk) // dtype.itemsize * dtype.itemsize], dtype)
                 wrong = np.flatnonzero(~np.isfinite(pixels))
                 if len(wrong):
-                    frame = (have // dtype.itemsize + int(wrong[0])) // int(np.prod(size[:3], dtype=np.int64))
+                    frame = (have // dtype.itemsize + int(wrong[0])) // math.prod(size[:3])
                     raise InputError(
                         f"Frame {frame} of '{path}' has NaN or infinite pixels; replace them (for example with 0)."
                     )
             have += len(chunk)
-    return have >= need
+        if have == need and file.read(1):
+            raise disagree(path, more=True)
+    return have == need

@@ -7,6 +7,7 @@ To add a reader is to add an entry; it is asked before those that are there:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +16,14 @@ import numpy as np
 
 from ..cine import Cine
 from ..errors import InputError
+from ..files import expanded
 from ..grid import Grid
 from ..registry import Registry
 from .dicom.classic import read_classic
 from .dicom.multiframe import read_multiframe
 from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of
 from .formats import PICTURES, SUFFIXES, natural, stem_of, suffix_of
+from .guard import require_file
 from .images import read_file, read_list
 from .segments import LabelMasks, merged, misplaced, read_segments, segment_names
 
@@ -104,6 +107,11 @@ def read_cine(
     return cine
 
 
+def read_frames(source: Source, *, series: Series = None, name: str | None = None) -> Cine:
+    """Read frames over time, or one image as a cine of one frame; else as ``read_cine``."""
+    return _read(source, series, name, None, alone=False)
+
+
 def read_image(path: Source, *, series: Series = None, name: str | None = None, memory_gb: float | None = None) -> Cine:
     """Read one image, 2D or 3D, as a cine of one frame: an image file, a DICOM file, or a folder of DICOM slices.
 
@@ -125,7 +133,7 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
     InputError : it cannot be read, holds other than whole numbers, lies on another grid, or is a segmentation whose
         segments overlap (``read_masks`` reads those).
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if suffix_of(path) == ".seg.nrrd":
         return merged(read_masks(path, grid), path)
     image = read_image(path)
@@ -146,7 +154,7 @@ def read_masks(path: str | Path, grid: Grid) -> LabelMasks:
 
     ``Labels(*read_masks(path, grid))`` are the labels that results carry along.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if suffix_of(path) == ".seg.nrrd":
         return read_segments(path, grid)
     labels = read_labels(path, grid)
@@ -157,7 +165,7 @@ def read_masks(path: str | Path, grid: Grid) -> LabelMasks:
 
 def read_label_names(path: str | Path) -> dict[int, str]:
     """What a ``.seg.nrrd`` of Slicer calls its labels: value -> name; empty for every other file."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     return segment_names(path) if suffix_of(path) == ".seg.nrrd" else {}
 
 
@@ -169,29 +177,15 @@ def _title(source: Source) -> str:
 
 def _read(source: Source, series: Series, name: str | None, memory_gb: float | None, alone: bool) -> Cine:
     sources = [source] if isinstance(source, (str, Path)) else list(source)
-    paths = tuple(Path(path).expanduser() for path in sources)
+    paths = tuple(expanded(path) for path in sources)
     if not paths:
         raise InputError("No files were given.")
     for path in paths:
-        if len(paths) > 1 or not path.is_dir():
-            _check_file(path)
+        if len(paths) > 1 or not os.path.isdir(path):
+            require_file(path)
     request = Request(paths, series, name or "", memory_gb, alone)
     reader = next(reader for reader in reversed(list(READERS.values())) if reader.accepts(paths))
     return reader.read(request)
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder; give its files, or the folder alone.")
-    if not path.is_file():
-        raise InputError(f"There is no file or folder '{path}'.")
-    try:
-        with open(path, "rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputError(f"'{path}' may not be read: {error.strerror}.") from error
-    if empty:
-        raise InputError(f"'{path}' is an empty file.")
 
 
 def _read_image_file(request: Request) -> Cine:
@@ -253,7 +247,7 @@ def _read_folder(request: Request) -> Cine:
     if len(images) == 1:
         return read_file(images[0], name, request.memory_gb)
     for path in images:
-        _check_file(path)
+        require_file(path)
     return read_list(images, name, request.memory_gb)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cine import Cine, Motion
 from ..errors import InputError
-from ..files import whole_folder
+from ..files import expanded, whole_folder
 from ..grid import Grid
 from ..io.fields import FIELD_SUFFIXES, write_affine, write_field
 from ..io.formats import safe_name
@@ -90,7 +90,7 @@ def write_results(
 ) -> list[Path]:
     """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name."""
     motion, cine = results.motion, results.cine
-    folder, report = Path(folder).expanduser(), Reporter(progress, cancel)
+    folder, report = expanded(folder), Reporter(progress, cancel)
     if field_suffix not in FIELD_SUFFIXES:
         raise InputError(f"Fields are written as {', '.join(FIELD_SUFFIXES)}, not '{field_suffix}'.")
     report(0.0, "Warping images")

@@ -17,7 +17,7 @@ PACKAGES = {
 FLOORS = {
     "DeepRegLogic": [
         {"errors", "_lazy"},
-        {"progress", "files", "registry", "grid"},
+        {"progress", "files", "memory", "registry", "grid"},
         {"cine", "flow", "regularisers"},
         {"similarities"},
         {"consistency", "uncertainty", "io", "synthetic"},

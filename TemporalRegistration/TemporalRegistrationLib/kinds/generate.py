@@ -336,4 +336,4 @@ class GenerateKind(Kind):
                     files[f"sample-{number:03d}-{role}{suffixOf(node)}"] = node
         name = transaction.inputOf(nodes.browser).GetName()
         made = json.loads(nodes.browser.GetAttribute(PROVENANCE) or "[]")
-        return writeNodes(Path(folder) / f"{name} samples", files, {"input": name, "samples": made})
+        return writeNodes(folder, f"{name} samples", files, {"input": name, "samples": made})

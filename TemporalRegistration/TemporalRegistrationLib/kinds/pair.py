@@ -180,4 +180,4 @@ class PairKind(Kind):
             files[f"path{suffixOf(nodes.path)}"] = nodes.path
         made = json.loads(nodes.table.GetAttribute(PROVENANCE) or "{}")
         report = {"transform": nodes.toFixed.GetName(), "provenance": made}
-        return writeNodes(Path(folder) / nodes.toFixed.GetName(), files, report)
+        return writeNodes(folder, nodes.toFixed.GetName(), files, report)
