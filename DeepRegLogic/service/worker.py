@@ -29,7 +29,7 @@ packed value holds their names. ``arguments`` are those of the call of the same 
 as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, for a pair with ``maps``
 of the moving frame in place of ``results``; its arrays are in the folder ``results`` in the folder of the request. That
 of ``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
-arrays of every sample in the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
+arrays of every sample in the folder that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.
