@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +43,10 @@ def _segments(header: Header) -> list[_Segment]:
         if f"{prefix}LabelValue" not in header.meta:
             continue
         value, layer = header.meta[f"{prefix}LabelValue"], header.meta.get(f"{prefix}Layer", "0")
-        if not (value.strip().isdecimal() and layer.strip().isdecimal()):
+        if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", text) for text in (value, layer)):
             raise InputError(
-                f"Segment {number} of '{header.path}' has the label '{value}' in layer '{layer}', not whole numbers; "
-                "save the segmentation again."
+                f"Segment {number} of '{header.path}' has the label '{value[:20]}' in layer '{layer[:20]}', not whole "
+                "numbers; save the segmentation again."
             )
         found.append(_Segment(int(layer), int(value), header.meta.get(f"{prefix}Name", f"label {value}")))
     return found

@@ -112,6 +112,7 @@ def test_files_stay_readable():
         path.name: count
         for folder in PACKAGES.values()
         for path in folder.rglob("*.py")
-        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 450
+        if path.name != "sentences.py"  # which is written by a program
+        and (count := len(path.read_text(encoding="utf-8").splitlines())) > 450
     }
     assert long == {}
