@@ -29,8 +29,8 @@ _OUTPUT = (
     "each and studies.csv"
 )
 _SERIES = (
-    "series instance UID, where a DICOM folder holds several; several of them, or 'all', are joined: the slices or phases "
-    "of one acquisition"
+    "series instance UID, where a DICOM folder holds several; several of them, or 'all', are joined: the slices or "
+    "phases of one acquisition"
 )
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from .. import flow
-from ..cine import Cine, intensity_range, scaled_frames
+from ..cine import Cine, intensity_range, scaled_frames, working_type
 from ..errors import InputError, MemoryBudgetError
 from ..grid import Grid
 from .device import choose_device
@@ -132,18 +132,33 @@ def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> t
 
 
 def pair_cine(fixed: Cine, moving: Cine) -> Cine:
-    """The cine of two frames [fixed, moving resampled to the fixed grid], float32.
+    """The cine of two frames [fixed, moving resampled to the fixed grid], float32, or float64 where that is needed.
+
+    Images whose pixels lie in different ranges (of another unit, or none) count as ones of two units, and are noted.
 
     Raises InputError when either has more than one frame, or they share no part of space, or only one is a slice.
     """
     for image, role in ((fixed, "fixed"), (moving, "moving")):
         if len(image) != 1:
             raise InputError(f"The {role} image '{image.name}' has {len(image)} frames; a pair needs one image each.")
-    frame = moving.frames[0].astype(np.float32)
+    frame = moving.frames[0].astype(working_type(moving.frames))
     if not moving.grid.matches(fixed.grid):
         frame = _resampled(frame, moving, fixed)
     name = f"{moving.name} to {fixed.name}"
-    return Cine(np.stack([fixed.frames[0].astype(np.float32), frame]), fixed.grid, name=name, suffix=fixed.suffix)
+    images = (fixed.frames[0].astype(working_type(fixed.frames)), frame)
+    alike, notes = _same_range(*images), (*fixed.notes, *moving.notes)
+    if not alike:
+        note = f"The pixels of '{fixed.name}' and '{moving.name}' lie in different ranges; each is scaled by itself."
+        notes = (*notes, note)
+    pixels = np.stack(images)
+    return Cine(pixels, fixed.grid, name=name, suffix=fixed.suffix, notes=notes, one_unit=alike)
+
+
+def _same_range(fixed: np.ndarray, moving: np.ndarray) -> bool:
+    """Whether the ranges of two images' pixels have more than half of what they cover in common."""
+    (low, high), (lowest, highest) = intensity_range(fixed), intensity_range(moving)
+    common, whole = min(high, highest) - max(low, lowest), max(high, highest) - min(low, lowest)
+    return common > 0.5 * whole
 
 
 def _resampled(frame: np.ndarray, moving: Cine, fixed: Cine) -> np.ndarray:
@@ -165,13 +180,14 @@ def _resampled(frame: np.ndarray, moving: Cine, fixed: Cine) -> np.ndarray:
         origin = np.asarray(moving.grid.origin) - apart * normal
         moving = replace(moving, grid=replace(moving.grid, origin=tuple(origin)))
     target = image(np.zeros(fixed.grid.shape, np.uint8), fixed.grid)
-    outside = float(frame.min()) - 1.0
+    step = float(frame.max()) - float(frame.min()) or 1.0
+    outside = float(frame.min()) - step
     result = sitk.Resample(image(frame, moving.grid), target, sitk.Transform(), sitk.sitkLinear, outside)
     pixels = sitk.GetArrayFromImage(result).reshape(fixed.grid.shape)
-    covered = pixels > outside + 0.5
+    covered = pixels > outside + 0.5 * step
     if not covered.any():
         raise InputError(f"'{fixed.name}' and '{moving.name}' share no part of space; align them first.")
-    return np.where(covered, pixels, frame.min()).astype(np.float32)
+    return np.where(covered, pixels, frame.min()).astype(frame.dtype)
 
 
 def find_reference(cine: Cine) -> int:
@@ -256,10 +272,12 @@ def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: fl
 
 
 def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
-    """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine."""
-    place = (slice(None), *box)
-    frames = cine.frames[place]
-    low, high = intensity_range(frames)
-    if high <= low:
-        raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
-    return torch.from_numpy(scaled_frames(frames))[:, None]
+    """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine, or of each frame."""
+    frames = cine.frames[(slice(None), *box)]
+    parts = [frames] if cine.one_unit else [frame[None] for frame in frames]
+    for part in parts:
+        low, high = intensity_range(part)
+        if high <= low:
+            raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
+    images = [torch.from_numpy(scaled_frames(part)) for part in parts]
+    return (images[0] if cine.one_unit else torch.cat(images))[:, None]
