@@ -273,7 +273,8 @@ def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: fl
 
 def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
     """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine, or of each frame."""
-    frames = cine.frames[(slice(None), *box)]
+    place = (slice(None), *box)
+    frames = cine.frames[place]
     parts = [frames] if cine.one_unit else [frame[None] for frame in frames]
     for part in parts:
         low, high = intensity_range(part)

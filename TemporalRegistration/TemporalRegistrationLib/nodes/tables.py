@@ -51,8 +51,8 @@ def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequence
     """A table, not yet in the scene, with the series of a curve of ``CURVES``; those with a band have three columns."""
     entry, grid = CURVES[name], results.motion.grid
     node = slicer.vtkMRMLTableNode()
-    name = _("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid)))
-    node.SetName(nodeName(name))
+    title = _("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid)))
+    node.SetName(nodeName(title))
     columns = _frameColumns(sequenceNode)
     for key, series in results.curves[name].items():
         title, values = results.curve_title(entry, key), np.reshape(series, (len(series), -1))
