@@ -147,7 +147,10 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():
             raise InputError("--studies needs one --input, a folder that holds the studies.")
-        sources = sorted(path for path in sources[0].iterdir() if not path.name.startswith("."))
+        output = arguments.output.resolve()
+        entries = (path for path in sources[0].iterdir() if not path.name.startswith("."))
+        # results of an earlier run are no study
+        sources = sorted(path for path in entries if not output.is_relative_to(path.resolve()))
         if not sources:
             raise InputError(f"The folder '{arguments.input[0]}' is empty.")
     elif len(sources) == 1:
