@@ -119,7 +119,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
         self.inputs = InputPart(self.ui, settings)
         self.generate = GeneratePart(self.ui, settings)
-        self.pair = PairPart(self.ui, settings, lambda: self.run.start())
+        self.pair = PairPart(self.ui, settings, lambda: self.run.start(), self.inputs.refresh)
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
         self.review = ReviewPart(self.ui, settings)

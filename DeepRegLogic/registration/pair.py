@@ -189,7 +189,7 @@ def in_own_space(results: Results, fixed: Cine, moving: Cine, matrix: np.ndarray
             steps = [before_matrix(u, power(matrix, n / count), grid) for n, u in enumerate(motion.path)]
             fields["path"] = np.stack(steps)
         if motion.covariance is not None:
-            fields["covariance"] = _turned(motion.covariance, matrix, grid)
+            fields["covariance"] = turned(motion.covariance, matrix, grid)
         deformation = np.stack([motion.displacement[1], motion.inverse[1]])
         motion = replace(motion, affine=matrix, deformation=deformation, **fields)
         results = Results(motion, _cine_of(fixed, moving, _through(moving, grid, None)[0]))
@@ -200,7 +200,7 @@ def in_own_space(results: Results, fixed: Cine, moving: Cine, matrix: np.ndarray
     return results.with_motion(replace(motion, quality=frame_quality(results)))
 
 
-def _turned(covariance: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
+def turned(covariance: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
     """Covariances ``[T, ndim, ndim, *shape]`` in mm^2 along the array's axes, after the linear part of a matrix."""
     scale = np.asarray(grid.array_spacing)
     linear = in_voxels(matrix, grid)[0] * scale[:, None] / scale
