@@ -27,6 +27,7 @@ def templates(_: Callable[[str], str]) -> list[str]:
         _("'{key}' does not have {power} numbers"),
         _("'{key}' holds no vectors"),
         _("'{key}' is no list of whole numbers"),
+        _("'{key}' is not one number"),
         _("'{key}' is too long"),
         _("'{line}' is too long, or no text"),
         _("'{named}' could not be written: there is a {kind} of that name."),
