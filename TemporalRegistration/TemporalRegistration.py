@@ -15,6 +15,12 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+OLDEST_SLICER = (5, 10)  # the first with Python 3.12; its pydicom is 2.4, its Qt 5.15
+if (slicer.app.majorVersion, slicer.app.minorVersion) < OLDEST_SLICER:
+    raise RuntimeError(
+        "Temporal Registration needs 3D Slicer {}.{} or later; install a newer Slicer.".format(*OLDEST_SLICER)
+    )
+
 _HERE = Path(__file__).resolve().parent
 # DeepRegLogic is installed beside this file; in a source checkout it lies one folder up
 _LOGIC = _HERE if (_HERE / "DeepRegLogic").is_dir() else _HERE.parent

@@ -37,7 +37,7 @@ process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` sec
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import queue
@@ -54,9 +54,9 @@ from .. import __version__
 from ..errors import Cancelled, InputError, RegistrationError
 from ..progress import CancelToken
 from .calls import CALLS, Packed
+from .packages import lacking
 
-PACKAGES = ("numpy", "torch", "SimpleITK", "safetensors")
-PACKAGES_OF_SOME_MODELS = ("monai",)  # takes seconds to load
+PACKAGES = ("numpy", "torch", "SimpleITK", "safetensors")  # loaded at once; the others take seconds, or are rare
 ADVICE = "choose a smaller region of interest, a lower quality, or the CPU"
 _SIGNS_OF_FULL_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
 
@@ -150,13 +150,13 @@ def _return_memory() -> None:
 
 def _load_packages(send: _Channel) -> bool:
     """Import what registration needs, and say what is there or what is missing."""
-    missing = [name for name in PACKAGES_OF_SOME_MODELS if importlib.util.find_spec(name) is None]
+    missing = lacking()
     for name in PACKAGES:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            absent = isinstance(error, ModuleNotFoundError) and error.name == name
-            missing.append(name if absent else f"{name} (it is there, but cannot be loaded: {error})")
+            if not any(requirement.startswith(name) for requirement in missing):
+                missing.append(f"{name} (it is there, but cannot be loaded: {error})")
     if missing:
         what = f"lacks {', '.join(missing)}; install them there, or choose another environment"
         send("unusable", missing=missing, text=f"The Python environment '{sys.executable}' {what}.")

@@ -126,6 +126,8 @@ class LayoutManager:
 class _Application:
     """``slicer.app``: the headless application, with events and settings."""
 
+    majorVersion, minorVersion = 5, 10
+
     def __init__(self, core, qtApplication) -> None:
         self._core, self._qt = core, qtApplication
         self._layoutManager = LayoutManager(core)
