@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .registration.generate import generate_cine
     from .registration.presets import PRESETS, Refinement
     from .registration.register import register_cine, register_pair
+    from .registration.sequence import register_sequence
     from .results.labels import Labels
     from .results.quality import FrameQuality
     from .results.resample import compensate, move_points, move_points_back, propagate
@@ -49,6 +50,7 @@ _MODULES = {
     "CancelToken": "progress",
     **dict.fromkeys(("read_cine", "read_image", "read_labels", "list_series", "write_cine"), "io"),
     **dict.fromkeys(("register_cine", "register_pair"), "registration.register"),
+    "register_sequence": "registration.sequence",
     **dict.fromkeys(("Refinement", "PRESETS"), "registration.presets"),
     "generate_cine": "registration.generate",
     **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
@@ -87,6 +89,7 @@ __all__ = [
     "read_labels",
     "register_cine",
     "register_pair",
+    "register_sequence",
     "write_cine",
     "write_motion",
 ]

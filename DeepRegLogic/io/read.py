@@ -8,7 +8,7 @@ To add a reader is to add an entry; it is asked before those that are there:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,12 @@ from ..grid import Grid
 from ..registry import Registry
 from .dicom.classic import read_classic
 from .dicom.multiframe import read_multiframe
-from .dicom.series import choose_series, find_dicom, is_dicom, series_of
-from .formats import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
+from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of
+from .formats import PICTURES, SUFFIXES, natural, stem_of, suffix_of
 from .images import read_file, read_list
 
 Source = str | Path | Sequence[str | Path]
+Series = str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,17 @@ class Request:
     Attributes
     ----------
     paths : one file or folder, or several files in the order of time.
-    series : which DICOM series of several.
+    series : which DICOM series of several; several UIDs, or "all", to be read as one.
     name : of the cine, "" for that of the file or folder.
     memory_gb : refuse, before pixels are read, what holds more gigabytes of them.
+    alone : take a DICOM file by itself, and not for the series that it is one of.
     """
 
     paths: tuple[Path, ...]
-    series: str | None = None
+    series: Series = None
     name: str = ""
     memory_gb: float | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,17 @@ READERS: Registry[Reader] = Registry("reader")
 
 
 def read_cine(
-    source: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
+    source: Source, *, series: Series = None, name: str | None = None, memory_gb: float | None = None
 ) -> Cine:
     """Read frames over time.
 
     Parameters
     ----------
     source : a ``.seq.nrrd``, four-dimensional NRRD, NIfTI or MetaImage file, a multi-frame DICOM file (Enhanced MR,
-        ultrasound), a folder of classic DICOM or of image files, or a list of image files in the order of time.
-    series : SeriesInstanceUID to take from a DICOM folder that holds several (see ``list_series``).
+        ultrasound), a folder of DICOM or of image files, or a list of image files in the order of time. One image of
+        a DICOM series stands for its series in its folder.
+    series : SeriesInstanceUID to take from a DICOM folder that holds several (see ``list_series``); several of them,
+        or "all", are joined where they are the slices or phases of one acquisition.
     name : name of the cine; by default that of the file or folder.
     memory_gb : refuse, before pixels are read, what holds more gigabytes of them.
 
@@ -89,7 +94,7 @@ def read_cine(
     >>> cine.frames.shape, cine.grid.spacing, cine.time_unit
     ((3, 32, 32), (1.8, 1.8, 1.0), 's')
     """
-    cine = _read(source, series, name, memory_gb)
+    cine = _read(source, series, name, memory_gb, alone=False)
     if len(cine) < 2:
         raise InputError(
             f"'{_title(source)}' holds one image of {cine.grid.size} voxels, not frames over time. Give a .seq.nrrd or "
@@ -99,14 +104,12 @@ def read_cine(
     return cine
 
 
-def read_image(
-    path: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
-) -> Cine:
+def read_image(path: Source, *, series: Series = None, name: str | None = None, memory_gb: float | None = None) -> Cine:
     """Read one image, 2D or 3D, as a cine of one frame: an image file, a DICOM file, or a folder of DICOM slices.
 
     Parameters and errors are those of ``read_cine``; more than one frame is an ``InputError``.
     """
-    image = _read(path, series, name, memory_gb)
+    image = _read(path, series, name, memory_gb, alone=True)
     if len(image) > 1:
         raise InputError(f"'{_title(path)}' holds {len(image)} frames where one image is needed; save one frame of it.")
     return image
@@ -179,7 +182,7 @@ def _title(source: Source) -> str:
     return f"{source[0]} ..." if len(source) > 1 else str(source[0])
 
 
-def _read(source: Source, series: str | None, name: str | None, memory_gb: float | None) -> Cine:
+def _read(source: Source, series: Series, name: str | None, memory_gb: float | None, alone: bool) -> Cine:
     sources = [source] if isinstance(source, (str, Path)) else list(source)
     paths = tuple(Path(path).expanduser() for path in sources)
     if not paths:
@@ -187,7 +190,7 @@ def _read(source: Source, series: str | None, name: str | None, memory_gb: float
     for path in paths:
         if len(paths) > 1 or not path.is_dir():
             _check_file(path)
-    request = Request(paths, series, name or "", memory_gb)
+    request = Request(paths, series, name or "", memory_gb, alone)
     reader = next(reader for reader in reversed(list(READERS.values())) if reader.accepts(paths))
     return reader.read(request)
 
@@ -220,20 +223,30 @@ def _read_image_files(request: Request) -> Cine:
 
 def _read_dicom_files(request: Request) -> Cine:
     first, series = request.paths[0], request.series
-    if len(request.paths) == 1:
-        return _read_series(request.paths, None, request.name or first.stem, request.memory_gb)
-    return _read_series(request.paths, series, request.name or first.parent.name, request.memory_gb)
+    if len(request.paths) > 1:
+        return _read_series(request.paths, series, request.name or first.parent.name, request.memory_gb)
+    name = request.name or first.stem
+    files = (first,) if request.alone else _files_of_series(first)
+    cine = _read_series(files, None, name, request.memory_gb)
+    if len(files) == 1:
+        return cine
+    note = f"'{first.name}' is one of {len(files)} files of its series; all were read."
+    return replace(cine, notes=(note, *cine.notes))
 
 
-def _read_series(paths: Sequence[Path], series: str | None, name: str, memory_gb: float | None) -> Cine:
+def _files_of_series(path: Path) -> tuple[Path, ...]:
+    """A file with all others of its series in its folder; alone where it holds frames over time of one view."""
+    (info,) = series_of([path]) or (None,)
+    if info is None or (info.multiframe and not holds_places(path)):
+        return (path,)
+    beside = [other for other in path.parent.iterdir() if other.is_file() and is_dicom(other)]
+    same = [other for other in series_of(sorted(beside, key=natural)) if other.uid == info.uid]
+    return same[0].files if same else (path,)
+
+
+def _read_series(paths: Sequence[Path], series: Series, name: str, memory_gb: float | None) -> Cine:
     info = choose_series(series_of(paths), series, name)
-    if not info.multiframe:
-        return read_classic(info, name, memory_gb)
-    if len(info.files) > 1:
-        raise InputError(
-            f"Series {info.uid} of '{name}' has several multi-frame files ({listing(info.files)}); give one of them."
-        )
-    return read_multiframe(info.files[0], name, memory_gb)
+    return read_multiframe(info.files, name, memory_gb) if info.multiframe else read_classic(info, name, memory_gb)
 
 
 def _read_folder(request: Request) -> Cine:

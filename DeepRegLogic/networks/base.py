@@ -62,7 +62,12 @@ class MotionNetwork(nn.Module):
         raise NotImplementedError
 
     def new_motion(
-        self, images: torch.Tensor, n_frames: int, phase: torch.Tensor, generator: torch.Generator | None = None
+        self,
+        images: torch.Tensor,
+        n_frames: int,
+        phase: torch.Tensor,
+        generator: torch.Generator | None = None,
+        independent: bool = False,
     ) -> Iterator[Transformation]:
         """Draw the motion of N cines that begin with real frames; of networks with the capability "generate".
 
@@ -71,6 +76,8 @@ class MotionNetwork(nn.Module):
         images : ``[N, k, 1, H, W]`` in [0, 1], the first k frames of N cines.
         n_frames : of a cine, the real ones included.
         phase : where the frames are in the cycle, ``[N, n_frames]`` from 0 to 1.
+        independent : whether every frame has noise of its own, and its motion is drawn as well; otherwise one noise
+            drives a whole cine, and its motion is what is likeliest.
 
         Yields
         ------

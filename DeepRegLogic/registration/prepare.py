@@ -262,4 +262,7 @@ def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
     low, high = intensity_range(frames)
     if high <= low:
         raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
-    return torch.from_numpy(scaled_frames(frames))[:, None]
+    images = torch.from_numpy(scaled_frames(frames))[:, None]
+    if not images.isfinite().all():
+        raise InputError(f"The pixels of '{cine.name}' go beyond what float32 holds; scale them down first.")
+    return images

@@ -20,7 +20,7 @@ class Refinement:
 
     Attributes
     ----------
-    similarity : a name of ``similarities.SIMILARITIES``: "lncc" and "local-likelihood" (which cope with changes of
+    similarity : a name of ``similarities.SIMILARITIES``: "robust-lncc" and "lncc" (which cope with changes of
         brightness), "mse" (squared difference over the variance of the reference; for frames of one brightness), ...
     window : side of the neighbourhood in voxels of the level (fewer along axes of longer voxels), odd.
     smoothness : weight of the regulariser, of which 1 is the usual one; larger is stiffer.
@@ -36,7 +36,7 @@ class Refinement:
     regulariser : a name of ``regularisers.REGULARISERS``: "bending", "robust-bending", "elastic", "diffusion", ...
     """
 
-    similarity: str = "lncc"
+    similarity: str = "robust-lncc"
     window: int = 7
     smoothness: float = 1.0
     temporal: float = 0.05

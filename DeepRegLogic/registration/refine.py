@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import flow
+from ..errors import InputError
 from ..progress import Reporter
 from ..regularisers import REGULARISERS, temporal_bending
 from ..similarities import SIMILARITIES
@@ -87,7 +88,7 @@ def refine(
 
     Raises
     ------
-    Cancelled : between two iterations.
+    Cancelled : between two iterations. InputError : the energy is not finite.
     """
     reporter = reporter or Reporter()
     spatial = tuple(reference.shape[2:])
@@ -162,6 +163,11 @@ class _Level:
             velocities = velocity()
             leaf = velocities.detach().requires_grad_()
             energy = self._backward(start, leaf)
+            if not math.isfinite(energy):
+                raise InputError(
+                    f"The refinement came to no number (iteration {iteration + 1}); "
+                    "lower its step, or raise its smoothness."
+                )
             if energy < energies[-1]:
                 found = leaf.detach()
             energies.append(min(energy, energies[-1]))

@@ -223,6 +223,10 @@ def integrate(
         place = (part, slice(None), *plan.box)
         for field, values in zip((displacement, inverse), both, strict=True):
             field[place] = values.cpu().numpy()
+            if not np.isfinite(field[place]).all():
+                raise InputError(
+                    f"The motion of '{plan.cine.name}' came to no number; choose another model or quality."
+                )
     return displacement, inverse
 
 

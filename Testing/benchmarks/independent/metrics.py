@@ -164,12 +164,12 @@ def measure(case: Case, field: np.ndarray, inverse: np.ndarray | None = None) ->
     found["sd_log_j"] = np.mean([np.log(np.maximum(d, 1e-3)).std() for d in determinants])
     scale = _column(spacing, ndim)
 
-    def speed(values: np.ndarray) -> float:
+    def temporal(values: np.ndarray) -> float:
         return float(np.linalg.norm(np.diff(values, axis=0) * scale, axis=1)[:, organ].mean())
 
-    truth = max(speed(case.forward), 1e-6)
-    found["speed"] = speed(field) / truth
-    found["speed_error"] = speed(field - case.forward) / truth
+    truth = max(temporal(case.forward), 1e-6)
+    found["gradient"] = temporal(field) / truth
+    found["gradient_error"] = temporal(field - case.forward) / truth
     grid = identity(organ.shape)
     if inverse is not None:
         apart = [

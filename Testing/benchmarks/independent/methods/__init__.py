@@ -7,11 +7,13 @@ seeds 50 to 52, four-chamber seeds 50 and 51 and vessel seed 50, of 9 frames eac
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .base import ONE_THREAD, Found, Method, by_dimension
 from .demons import demons
 from .elastix import bspline, groupwise
 from .greedy import greedy
-from .ours import ours
+from .ours import calling, ours
 from .syn import syn
 from .voxelmorph import WEIGHTS, learned
 
@@ -87,5 +89,8 @@ PEERS: dict[str, Method] = {
 
 
 def method_of(name: str) -> Method:
-    """A peer by its name, or ours by "ours TOKEN"."""
-    return ours(name.removeprefix("ours ")) if name.startswith("ours ") else PEERS[name]
+    """A peer by its name, or ours by "ours TOKEN", or with one of its other calls by "pair TOKEN", "sequence TOKEN"."""
+    call, _, token = name.partition(" ")
+    if call in ("pair", "sequence"):
+        return replace(ours(token), run=calling(call, token))
+    return ours(token) if call == "ours" else PEERS[name]

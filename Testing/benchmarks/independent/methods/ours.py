@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .base import Found, Method
+from .base import Found, Method, Run
 
 
 def ours(token: str) -> Method:
@@ -18,10 +18,16 @@ def ours(token: str) -> Method:
 
     The values are those of a refinement: ``none:standard:regulariser=bending,smoothness=5``. MODEL may be ``default``.
     """
+    setting = f"`register_cine` (pairs: `register_pair`, neighbours: `register_sequence`), {token}"
+    return Method(f"ours {token}", calling("cine", token), setting, "DeepRegLogic", has_calls=True)
+
+
+def calling(call: str, token: str) -> Run:
+    """``register_cine``, ``register_pair`` or ``register_sequence``, whose fields are from every frame to the next."""
     parts = token.split(":")
 
     def run(frames: np.ndarray, spacing: Sequence[float], times: np.ndarray) -> Found:
-        from DeepRegLogic import PRESETS, Cine, Grid, register_cine
+        from DeepRegLogic import PRESETS, Cine, Grid, register_cine, register_pair, register_sequence
         from DeepRegLogic.registration.presets import refinement_of
 
         model, quality, values = (*parts, "", "")[:3] if parts[0] not in PRESETS else ("default", parts[0], "")
@@ -36,10 +42,18 @@ def ours(token: str) -> Method:
             options["refine"] = replace(refinement_of(quality or True), **pairs)
         size = (*frames.shape[:0:-1], *[1] * (4 - frames.ndim))
         grid = Grid(size, (*map(float, spacing[::-1]), *[1.0] * (4 - frames.ndim)))
-        motion = register_cine(Cine(frames, grid, times), reference=0, device="cpu", **options)
+        cine = Cine(frames, grid, times)
+        if call == "sequence":
+            steps = register_sequence(cine, reference=0, device="cpu", **options)
+            forward, inverse = (np.stack([getattr(step, f)[1] for step in steps]) for f in ("displacement", "inverse"))
+            return Found(forward, inverse, _made_with(steps[0].provenance))
+        if call == "pair":
+            motion = register_pair(Cine(frames[:1], grid), Cine(frames[1:], grid), device="cpu", **options)
+        else:
+            motion = register_cine(cine, reference=0, device="cpu", **options)
         return Found(motion.displacement, motion.inverse, _made_with(motion.provenance))
 
-    return Method(f"ours {token}", run, f"`register_cine`, {token}", "DeepRegLogic")
+    return run
 
 
 def _made_with(provenance: dict) -> str:
