@@ -21,6 +21,8 @@ if (slicer.app.majorVersion, slicer.app.minorVersion) < OLDEST_SLICER:
         "Temporal Registration needs 3D Slicer {}.{} or later; install a newer Slicer.".format(*OLDEST_SLICER)
     )
 
+DOCUMENTATION = "https://github.com/TemporalRegistration/SlicerTemporalRegistration#readme"
+
 _HERE = Path(__file__).resolve().parent
 # DeepRegLogic is installed beside this file; in a source checkout it lies one folder up
 _LOGIC = _HERE if (_HERE / "DeepRegLogic").is_dir() else _HERE.parent
@@ -33,10 +35,12 @@ from TemporalRegistrationLib.kinds import KINDS, kindOf, models  # noqa: E402
 from TemporalRegistrationLib.kinds.cine import CineTask  # noqa: E402
 from TemporalRegistrationLib.kinds.generate import GenerateTask  # noqa: E402
 from TemporalRegistrationLib.kinds.pair import PairTask  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine, middleSlice  # noqa: E402
 from TemporalRegistrationLib.panel.curves import CurvesPart  # noqa: E402
 from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
 from TemporalRegistrationLib.panel.generate import GeneratePart  # noqa: E402
 from TemporalRegistrationLib.panel.inputs import InputPart  # noqa: E402
+from TemporalRegistrationLib.panel.load import LoadPart  # noqa: E402
 from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
 from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
 from TemporalRegistrationLib.panel.run import RunPart  # noqa: E402
@@ -73,9 +77,12 @@ class TemporalRegistration(ScriptedLoadableModule):
             "Volumes",
         ]
         self.parent.contributors = ["Temporal Registration contributors"]
-        self.parent.helpText = _(
-            "Follows moving anatomy in a cine (a time sequence of images): a transform for every frame in both "
-            "directions, motion-compensated and propagated images, and a measure of the quality of every frame."
+        self.parent.helpText = (
+            _(
+                "Follows moving anatomy in a cine (a time sequence of images): a transform for every frame in both "
+                "directions, motion-compensated and propagated images, and a measure of the quality of every frame."
+            )
+            + f'<p><a href="{DOCUMENTATION}">{_("Documentation and tutorial")}</a></p>'
         )
         self.parent.acknowledgementText = _(
             "The temporal model is TLRN (Wu et al., MICCAI 2024), the one with uncertainty and new cines DragNet "
@@ -124,6 +131,8 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.generate = GeneratePart(self.ui, settings)
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
+        self.load = LoadPart(self.ui, self._startTask, self.run.tell, self.inputs.choose)
+        self.ui.sliceButton.connect("clicked(bool)", self.onSliceButton)
         self.review = ReviewPart(self.ui, settings)
         self.curves = CurvesPart(self.ui)
         self.exports = ExportPart(self.ui, lambda: self.review.nodes, self._export)
@@ -133,6 +142,8 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.onEndBatch)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -185,6 +196,16 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         else:
             self.initializeParameterNode()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node) -> None:
+        """A new sequence may hold something else than images."""
+        if node.IsA("vtkMRMLSequenceNode") and not slicer.mrmlScene.IsBatchProcessing():
+            self.inputs.listCines()
+
+    def onEndBatch(self, caller, event) -> None:
+        """Called when many nodes were added together."""
+        self.inputs.listCines()
+
     def initializeParameterNode(self) -> None:
         """Make sure that there is a parameter node, and show it: the chosen one, else that of the scene."""
         chosen = self.ui.settingsSelector.currentNode()
@@ -223,6 +244,15 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
             if job.state is State.DONE:
                 kindOf(self._parameterNode).done(self._parameterNode)
             self.refresh()
+
+    def onSliceButton(self, _checked: bool = False) -> None:
+        """Follow the motion in the middle slice of the stack."""
+        with slicer.util.tryWithErrorDisplay(_("The middle slice could not be taken."), waitCursor=True):
+            self.inputs.choose(addCine(middleSlice(self._parameterNode.inputSequence)))
+            self.run.follow()
+
+    def _startTask(self, task, onEnded) -> None:
+        self.run.start(lambda: Job(task), onEnded)
 
     def _showResults(self) -> None:
         """Review the results of the input, if it has any."""

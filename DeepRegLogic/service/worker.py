@@ -23,12 +23,14 @@ packed value holds their names. ``arguments`` are those of the call of the same 
     register_cine   cine, masks, label_names, points, and the options of ``register_cine``
     register_pair   fixed, moving, and the options of ``register_pair``
     generate_cine   frame, masks, and the options of ``generate_cine`` but ``labels``
+    read_cine       paths (files, or one folder), series (or null)
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
 as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, without ``results`` for a
 pair; its arrays are in the folder ``results`` in the folder of the request. That of ``generate_cine`` is
 ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the arrays of every sample in
-the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
+the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null. That of ``read_cine`` is
+``{"cine": ..., "notes": [...]}``, or ``{"series": [[uid, title], ...]}`` of a folder that holds several.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.

@@ -149,7 +149,7 @@ def write_plain(path: Path, kind: str, frames: np.ndarray, pointer: tuple[str, .
     values: dict[str, object] = {"NumberOfFrames": len(frames), "PixelSpacing": list(SPACING)}
     if pointer:
         values["FrameIncrementPointer"] = [tag_for_keyword(keyword) for keyword in pointer]
-    _new(path, kind, frames, "1.2.3.7", **(values | extra)).save_as(path, enforce_file_format=True)
+    save(_new(path, kind, frames, "1.2.3.7", **(values | extra)), path)
     return path
 
 

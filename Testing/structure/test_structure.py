@@ -30,11 +30,11 @@ FLOORS = {
         {"__main__"},
     ],
     "TemporalRegistrationLib": [
-        {"sentences", "headless", "parameters"},
+        {"sentences", "headless", "parameters", "names"},
         {"i18n"},
         {"steps", "sample"},
         {"nodes", "run"},
-        {"show", "selftest"},
+        {"show", "selftest", "load"},
         {"kinds"},
         {"panel"},
     ],

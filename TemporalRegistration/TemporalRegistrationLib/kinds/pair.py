@@ -16,6 +16,7 @@ from DeepRegLogic.errors import InputError
 from DeepRegLogic.service import exchange
 
 from ..i18n import _
+from ..names import LENGTH, short
 from ..nodes import transaction
 from ..nodes.files import writeNodes
 from ..nodes.regions import regionOf
@@ -166,8 +167,9 @@ class PairKind(Kind):
             return _("Select two different volumes")
         return "" if settings.pairModel in self.models() else _("Choose an installed model")
 
-    def offer(self, settings) -> str:
-        names = {"moving": settings.movingVolume.GetName(), "fixed": settings.fixedVolume.GetName()}
+    def offer(self, settings, length: int | None = LENGTH) -> str:
+        volumes = {"moving": settings.movingVolume, "fixed": settings.fixedVolume}
+        names = {role: short(volume.GetName(), length) for role, volume in volumes.items()}
         return _("Register '{moving}' to '{fixed}'").format(**names)
 
     def task(self, settings) -> PairTask:
@@ -204,6 +206,7 @@ class PairKind(Kind):
         )
         if shown.compare == views.SIDE_BY_SIDE:
             layouts.fillComparison(moving, nodes.warped, nodes.difference)
+            layouts.showDifferenceLegend(nodes.difference)
         views.showTransform(nodes.toMoving, shown.motion)
 
     def export(self, nodes: PairNodes, folder: str | Path, doubtful: float = 0.0) -> Path:

@@ -7,6 +7,7 @@ import vtk
 
 from ..kinds import KINDS
 from ..nodes import transaction
+from ..nodes.tables import shownTable
 from ..show import charts, doubts
 
 
@@ -32,7 +33,8 @@ class CurvesPart:
             section.enabled = cine is not None
             section.collapsed = cine is None
         self._tell()
-        ui.qualityTableView.setMRMLTableNode(cine.table if cine is not None else None)
+        ui.qualityTableView.setMRMLTableNode(shownTable(cine.table if cine is not None else None))
+        ui.qualityTableView.resizeColumnsToContents()
         ui.ejectionLabel.text = doubts.sizesText(cine.sizes) if cine is not None and cine.sizes is not None else ""
         ui.ejectionLabel.visible = bool(ui.ejectionLabel.text)
         self._markers, self._series = [], set()
