@@ -198,8 +198,17 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node) -> None:
-        """A new sequence may hold something else than images."""
-        if node.IsA("vtkMRMLSequenceNode") and not slicer.mrmlScene.IsBatchProcessing():
+        """A new sequence may hold something else than images, at once or with its first frame."""
+        if node.IsA("vtkMRMLSequenceNode"):
+            if node.GetNumberOfDataNodes() == 0:
+                self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSequenceModified)
+            elif not slicer.mrmlScene.IsBatchProcessing():
+                self.inputs.listCines()
+
+    def onSequenceModified(self, node, event) -> None:
+        """Called while a sequence is empty, and when it gets its first frame."""
+        if node.GetNumberOfDataNodes():
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSequenceModified)
             self.inputs.listCines()
 
     def onEndBatch(self, caller, event) -> None:

@@ -47,15 +47,13 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     return _withColumns(node, columns)
 
 
-# a figure of every frame as the panel shows it: column, header, unit, what it is multiplied by, format
+# a figure of every frame as the panel shows it: column, header with its unit, what it is multiplied by, format
 _SHOWN = (
-    ("error before", "differs before", "%", 100.0, ".1f"),
-    ("error after", "after", "%", 100.0, ".1f"),
-    ("motion mean", "moves", "mm", 1.0, ".1f"),
-    ("motion max", "at most", "mm", 1.0, ".1f"),
-    ("folded", "folds", "%", 100.0, ".2g"),
-    ("inverse consistency high", "back", "voxels", 1.0, ".2f"),
-    ("uncertainty mean", "unsure", "mm", 1.0, ".1f"),
+    ("error before", "before %", 100.0, ".1f"),
+    ("error after", "after %", 100.0, ".1f"),
+    ("motion max", "moves mm", 1.0, ".1f"),
+    ("folded", "folds %", 100.0, ".2g"),
+    ("uncertainty mean", "\N{PLUS-MINUS SIGN} mm", 1.0, ".1f"),
 )
 _SHOWN_TAG = "TemporalRegistration.Quality"
 
@@ -80,13 +78,12 @@ def shownTable(table: slicer.vtkMRMLTableNode | None) -> slicer.vtkMRMLTableNode
     index, unit = data.GetColumnName(1), table.GetColumnUnitLabel(data.GetColumnName(1))
     values = columnOf(table, index)
     if values is not None and unit:
-        node.AddColumn(_texts(f"{index} ({unit})", [f"{value:.3g}" for value in values]))
-    for column, header, unit, factor, digits in _SHOWN:
+        node.AddColumn(_texts(f"{index} {unit}", [f"{value:.{2 if unit == 's' else 0}f}" for value in values]))
+    for column, header, factor, digits in _SHOWN:
         values = columnOf(table, column)
         if values is not None:
-            title = f"{_(header)} ({unit})"
-            node.AddColumn(_texts(title, [format(factor * value, digits) for value in values]))
-            node.SetColumnDescription(title, table.GetColumnDescription(column) or column)
+            node.AddColumn(_texts(_(header), [format(factor * value, digits) for value in values]))
+            node.SetColumnDescription(_(header), table.GetColumnDescription(column) or column)
     return slicer.mrmlScene.AddNode(node)
 
 

@@ -23,6 +23,7 @@ class CurvesPart:
         self._series: set[str] = set()
         self._plotView = None
         ui.chartButton.connect("clicked(bool)", self._onShowCurves)
+        ui.qualityTableView.verticalHeader().hide()  # it counts from 1, frames from 0
 
     def setResults(self, nodes: object | None) -> None:
         ui = self._ui

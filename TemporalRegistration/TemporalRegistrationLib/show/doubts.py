@@ -46,7 +46,7 @@ def sizesText(table: slicer.vtkMRMLTableNode) -> str:
     def when(frame: int) -> str:
         if times is None or not unit:
             return _("frame {frame}").format(frame=frame)
-        return f"{times[frame]:.3g} {unit}"
+        return f"{times[frame]:.{2 if unit == 's' else 0}f} {unit}"
 
     for number in range(2, table.GetTable().GetNumberOfColumns()):
         name = table.GetTable().GetColumnName(number)
@@ -56,12 +56,10 @@ def sizesText(table: slicer.vtkMRMLTableNode) -> str:
         if largest <= 0:
             continue
         if table.GetColumnUnitLabel(name) == "ml":
-            text = _("{name}: EDV {largest:.1f} ml ({first}), ESV {smallest:.1f} ml ({last}), EF {change:.0f} %")
+            text = _("{name}: EDV {largest:.1f} ml ({first}), ESV {smallest:.1f} ml ({last}), EF {change}")
         else:
-            text = _(
-                "{name}: area {largest:.0f} mm\N{SUPERSCRIPT TWO} ({first}) to {smallest:.0f} ({last}), {change:.0f} %"
-            )
-        change = 100 * (largest - smallest) / largest
+            text = _("{name}: area {largest:.0f} mm\N{SUPERSCRIPT TWO} ({first}) to {smallest:.0f} ({last}), {change}")
+        change = f"{100 * (largest - smallest) / largest:.0f}\N{NO-BREAK SPACE}%"
         values = {"name": name, "largest": largest, "smallest": smallest, "change": change}
         lines.append(text.format(**values, first=when(first), last=when(last)))
     return "\n".join(lines)
