@@ -136,6 +136,9 @@ def test_the_list_offers_sequences_of_grey_and_colour_images(panel, small, phant
     scene, ui = slicer.mrmlScene, panel.ui
     cine = Cine(phantom.cine.frames[:3], phantom.cine.grid, name="colour")
     colour = scene.AddNode(_colour(cine))
+    imported = addCine(Cine(phantom.cine.frames[:3], phantom.cine.grid, name="imported"))
+    imported.SetIndexName("")  # as the importer of the DICOM browser leaves it, with the times elsewhere
+    imported.SetAttribute("MultiVolume.FrameLabels", "0,40,80")
     transforms = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "transforms")
     transforms.SetDataNodeAtValue(slicer.vtkMRMLTransformNode(), "0")
     labels = slicer.vtkMRMLSequenceNode()
@@ -150,13 +153,13 @@ def test_the_list_offers_sequences_of_grey_and_colour_images(panel, small, phant
     def offered() -> set[str]:
         return {node.GetName() for node in ui.inputSelector._nodes()}
 
-    assert offered() == {"heart", "colour"}
+    assert offered() == {"heart", "colour", "imported"}
     ui.inputSelector.setCurrentNode(colour)
     assert ui.applyButton.text == "Follow the motion of 'colour' (3 frames)"
     quick(panel)
     run(panel, spin)
     assert ui.statusLabel.text == "Done"
-    assert offered() == {"heart", "colour"}  # and none of the results
+    assert offered() == {"heart", "colour", "imported"}  # and none of the results
 
 
 def test_a_multi_volume_is_taken_apart(scene):
