@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OutputError,
         RegistrationError,
     )
+    from .evaluation.evaluate import evaluate
     from .grid import Grid
     from .io import list_series, read_cine, read_image, read_labels, write_cine
     from .progress import CancelToken
@@ -53,6 +54,7 @@ _MODULES = {
     "register_sequence": "registration.sequence",
     **dict.fromkeys(("Refinement", "PRESETS"), "registration.presets"),
     "generate_cine": "registration.generate",
+    "evaluate": "evaluation.evaluate",
     **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
     "Results": "results.results",
     "Labels": "results.labels",
@@ -77,6 +79,7 @@ __all__ = [
     "RegistrationError",
     "Results",
     "compensate",
+    "evaluate",
     "generate_cine",
     "list_models",
     "list_series",

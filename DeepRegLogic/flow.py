@@ -273,6 +273,14 @@ def folding(displacement: torch.Tensor) -> torch.Tensor:
     return folds
 
 
+def stays_inside(displacement: torch.Tensor) -> torch.Tensor:
+    """Which points stay inside the image, boolean ``[N, *spatial]``: beyond its border nothing is known."""
+    spatial = tuple(displacement.shape[2:])
+    places = identity(spatial, displacement.device) + displacement
+    last = torch.tensor([n - 1.0 for n in spatial], device=displacement.device).view(-1, *[1] * len(spatial))
+    return ((places >= 0) & (places <= last)).all(dim=1)
+
+
 def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     """Resize a field to spatial ``shape``, corners aligned, its vectors rescaled to the new voxels."""
     ndim = _ndim(field)

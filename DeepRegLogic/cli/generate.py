@@ -71,7 +71,7 @@ def _generate(arguments: argparse.Namespace, console: Console, save_scene: SaveS
     from ..report import samples as pictures
     from ..report import style, tables
 
-    source = io.read_cine(arguments.input)
+    source = io.read_frames(arguments.input)
     if not 0 <= arguments.frame < len(source):
         raise InputError(f"'{source.name}' has frames 0 to {len(source) - 1}, not {arguments.frame}.")
     frame = Cine(

@@ -7,22 +7,25 @@ To add a reader is to add an entry; it is asked before those that are there:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError
+from ..files import expanded
 from ..grid import Grid
 from ..registry import Registry
 from .dicom.classic import read_classic
 from .dicom.multiframe import read_multiframe
 from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of
 from .formats import PICTURES, SUFFIXES, natural, stem_of, suffix_of
+from .guard import require_file
 from .images import read_file, read_list
+from .segments import LabelMasks, merged, misplaced, read_segments, segment_names
 
 Source = str | Path | Sequence[str | Path]
 Series = str | Sequence[str] | None
@@ -104,6 +107,11 @@ def read_cine(
     return cine
 
 
+def read_frames(source: Source, *, series: Series = None, name: str | None = None) -> Cine:
+    """Read frames over time, or one image as a cine of one frame; else as ``read_cine``."""
+    return _read(source, series, name, None, alone=False)
+
+
 def read_image(path: Source, *, series: Series = None, name: str | None = None, memory_gb: float | None = None) -> Cine:
     """Read one image, 2D or 3D, as a cine of one frame: an image file, a DICOM file, or a folder of DICOM slices.
 
@@ -122,58 +130,43 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
 
     Raises
     ------
-    InputError : it cannot be read, holds other than whole numbers, or lies on another grid.
+    InputError : it cannot be read, holds other than whole numbers, lies on another grid, or is a segmentation whose
+        segments overlap (``read_masks`` reads those).
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
+    if suffix_of(path) == ".seg.nrrd":
+        return merged(read_masks(path, grid), path)
     image = read_image(path)
     labels = image.frames[0]
     if labels.dtype.kind == "f":
         if not np.array_equal(labels, np.rint(labels)):
             raise InputError(f"'{path}' has non-integer values, so it is not a label map; give one with whole numbers.")
         labels = labels.astype(np.int32)
-    if suffix_of(path) == ".seg.nrrd":
-        labels = _uncropped(labels, image.grid, grid, path)
-    elif suffix_of(path) in PICTURES and image.grid.size == grid.size:
+    if suffix_of(path) in PICTURES and image.grid.size == grid.size:
         pass  # pictures store no geometry: the size must do
     elif not image.grid.matches(grid, tolerance=1e-2):
-        raise _misplaced(path, image.grid, grid)
+        raise misplaced(path, image.grid, grid)
     return np.ascontiguousarray(labels)
+
+
+def read_masks(path: str | Path, grid: Grid) -> LabelMasks:
+    """Read regions that lie on ``grid``, one by one: those of a ``.seg.nrrd`` may overlap. Raises as ``read_labels``.
+
+    ``Labels(*read_masks(path, grid))`` are the labels that results carry along.
+    """
+    path = expanded(path)
+    if suffix_of(path) == ".seg.nrrd":
+        return read_segments(path, grid)
+    labels = read_labels(path, grid)
+    values = tuple(int(value) for value in np.unique(labels) if value != 0)
+    masks = np.array([labels == value for value in values], np.uint8).reshape(-1, *labels.shape)
+    return LabelMasks(masks, values, tuple(f"label {value}" for value in values), labels.dtype)
 
 
 def read_label_names(path: str | Path) -> dict[int, str]:
     """What a ``.seg.nrrd`` of Slicer calls its labels: value -> name; empty for every other file."""
-    path = Path(path).expanduser()
-    if suffix_of(path) != ".seg.nrrd":
-        return {}
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
-    keys = [key for key in header.GetMetaDataKeys() if key.startswith("Segment") and key.endswith("_LabelValue")]
-    names = {key: key.removesuffix("LabelValue") + "Name" for key in keys}
-    return {int(header.GetMetaData(key)): header.GetMetaData(n) for key, n in names.items() if header.HasMetaDataKey(n)}
-
-
-def _misplaced(path: Path, found: Grid, wanted: Grid) -> InputError:
-    def words(grid: Grid) -> str:
-        spacing, origin = (", ".join(f"{v:.4g}" for v in values) for values in (grid.spacing, grid.origin))
-        return f"{grid.size} voxels, spacing ({spacing}) mm, origin ({origin}) mm"
-
-    return InputError(
-        f"The labels in '{path}' lie on another grid ({words(found)}) than the images ({words(wanted)}); "
-        "draw them on the reference frame, or resample them to its geometry (nearest neighbour)."
-    )
-
-
-def _uncropped(labels: np.ndarray, found: Grid, grid: Grid, path: Path) -> np.ndarray:
-    start = np.rint(np.linalg.solve(grid.matrix, found.matrix[:, 3])[:3]).astype(int)
-    origin = tuple(grid.matrix[:3, :3] @ start + grid.origin)
-    aligned = Grid(found.size, grid.spacing, origin, grid.direction).matches(found, tolerance=1e-2)
-    if not aligned or np.any(start < 0) or np.any(start + found.size > grid.size):
-        raise _misplaced(path, found, grid)
-    whole = np.zeros(tuple(reversed(grid.size)), labels.dtype)
-    place = tuple(slice(s, s + n) for s, n in zip(start[::-1], found.size[::-1], strict=True))
-    whole[place] = labels.reshape(tuple(reversed(found.size)))
-    return whole.reshape(grid.shape)
+    path = expanded(path)
+    return segment_names(path) if suffix_of(path) == ".seg.nrrd" else {}
 
 
 def _title(source: Source) -> str:
@@ -184,29 +177,15 @@ def _title(source: Source) -> str:
 
 def _read(source: Source, series: Series, name: str | None, memory_gb: float | None, alone: bool) -> Cine:
     sources = [source] if isinstance(source, (str, Path)) else list(source)
-    paths = tuple(Path(path).expanduser() for path in sources)
+    paths = tuple(expanded(path) for path in sources)
     if not paths:
         raise InputError("No files were given.")
     for path in paths:
-        if len(paths) > 1 or not path.is_dir():
-            _check_file(path)
+        if len(paths) > 1 or not os.path.isdir(path):
+            require_file(path)
     request = Request(paths, series, name or "", memory_gb, alone)
     reader = next(reader for reader in reversed(list(READERS.values())) if reader.accepts(paths))
     return reader.read(request)
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder; give its files, or the folder alone.")
-    if not path.is_file():
-        raise InputError(f"There is no file or folder '{path}'.")
-    try:
-        with open(path, "rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputError(f"'{path}' may not be read: {error.strerror}.") from error
-    if empty:
-        raise InputError(f"'{path}' is an empty file.")
 
 
 def _read_image_file(request: Request) -> Cine:
@@ -268,7 +247,7 @@ def _read_folder(request: Request) -> Cine:
     if len(images) == 1:
         return read_file(images[0], name, request.memory_gb)
     for path in images:
-        _check_file(path)
+        require_file(path)
     return read_list(images, name, request.memory_gb)
 
 

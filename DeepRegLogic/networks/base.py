@@ -23,7 +23,8 @@ SLOPE = 0.2
 """Of every leaky rectifier."""
 
 REGISTER, GENERATE, UNCERTAINTY = "register", "generate", "uncertainty"
-"""What networks can do, as cards list it."""
+PAIR, REGULARITY = "pair", "regularity"
+"""What networks can do, as cards list it: "pair" is registering two images that need be no neighbours in a cine."""
 
 
 class MotionNetwork(nn.Module):
@@ -33,7 +34,7 @@ class MotionNetwork(nn.Module):
     ----------
     ndim : 2 or 3 spatial axes; a network of 2 takes stacks slice by slice.
     divisor : sizes are brought to a multiple of it by the network itself: images of any size may come.
-    capabilities : of the class, a share of "register", "generate" and "uncertainty".
+    capabilities : of the class, a share of "register", "pair", "generate", "uncertainty" and "regularity".
     training_task : name of the task in ``training.tasks`` that trains it.
     """
 
@@ -58,6 +59,12 @@ class MotionNetwork(nn.Module):
         Raises
         ------
         ValueError : shapes that do not fit.
+        """
+        raise NotImplementedError
+
+    def estimate_at(self, reference: torch.Tensor, frames: torch.Tensor, regularity: float) -> Transformation:
+        """``estimate`` at a regularity from 0 (the softest motion) to 1 (the stiffest); of networks with the
+        capability "regularity", which were trained with the weight of the regulariser as an input (Hoopes et al. 2021).
         """
         raise NotImplementedError
 
@@ -166,6 +173,10 @@ class CineNetwork(MotionNetwork):
         Stationary velocities ``[N, T, ndim, *spatial]`` in voxels, float32: ``flow.exp(v)`` resamples a frame onto the
         reference, ``flow.exp(-v)`` the reference onto the frame.
         """
+        return self.cropped(self.head_output(reference, frames), reference)
+
+    def head_output(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """What the last layer gives ``[N * T, C, *padded]``, for images padded to a multiple of ``divisor``."""
         spatial = tuple(reference.shape[2:])
         fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
         if len(spatial) != self.ndim or not fits:
@@ -173,14 +184,20 @@ class CineNetwork(MotionNetwork):
                 f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit a "
                 f"network of {self.ndim} spatial axes; [N, 1, *spatial] and [N, T, 1, *spatial] are needed."
             )
-        batch, count = frames.shape[:2]
         pairs = torch.cat([reference[:, None].expand_as(frames), frames], dim=2).flatten(0, 1)
-        margins = [-n % self.divisor for n in spatial]
-        starts = [m // 2 for m in margins]
-        padding = [p for start, m in zip(starts, margins, strict=True) for p in (m - start, start)][::-1]
-        features = self.features(channels_last(F.pad(pairs, padding, mode="replicate")), batch)
+        padding = [p for before, after in self._margins(spatial) for p in (after, before)][::-1]
+        features = self.features(channels_last(F.pad(pairs, padding, mode="replicate")), len(frames))
         with torch.autocast(features.device.type, enabled=False):
-            velocity = self.head(features.float())
-        for axis, (start, n) in enumerate(zip(starts, spatial, strict=True)):
-            velocity = velocity.narrow(axis + 2, start, n)
-        return velocity.reshape(batch, count, -1, *spatial)
+            return self.head(features.float())
+
+    def cropped(self, padded: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """``[N * T, C, *padded]`` to ``[N, T, C, *spatial]``, the part that the images cover."""
+        spatial = tuple(reference.shape[2:])
+        for axis, ((before, _), n) in enumerate(zip(self._margins(spatial), spatial, strict=True), start=2):
+            padded = padded.narrow(axis, before, n)
+        return padded.unflatten(0, (len(reference), -1))
+
+    def _margins(self, spatial: tuple[int, ...]) -> list[tuple[int, int]]:
+        """By how much images are padded, before and after them along every axis."""
+        margins = [-n % self.divisor for n in spatial]
+        return [(margin // 2, margin - margin // 2) for margin in margins]

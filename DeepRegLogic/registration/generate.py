@@ -23,6 +23,7 @@ from .device import choose_device
 MODEL = zoo.DEFAULTS["generate"]
 NOISES = ("shared", "independent")
 _AT_ONCE = 10
+_MOST = 2**63  # what the generator of random numbers takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +148,8 @@ def _check(
     for value, least, what in numbers:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(f"The {what} must be a whole number of {least} or more, not {value!r}.")
+        if value >= _MOST:
+            raise InputError(f"The {what} must be below 2^63.")
     if len(frame) >= n_frames:
         raise InputError(f"'{frame.name}' has {len(frame)} frames already; ask for more than that, not {n_frames}.")
     if resample not in ("once", "repeated"):
@@ -156,6 +159,7 @@ def _check(
     if frame.grid.ndim != 2:
         raise InputError(f"'{frame.name}' is a volume; cines are made from a single slice.")
     _check_image(frame)
+    prepare.require_memory(frame.name, 0.4 + 8 * n_samples * n_frames * frame.frames[0].size * 4 / 1e9, None)
     if labels is not None and np.shape(labels) != frame.grid.shape:
         raise InputError(
             f"The label map has shape {np.shape(labels)}, but '{frame.name}' has {frame.grid.shape}; "

@@ -52,8 +52,11 @@ class Refinement:
         REGULARISERS.choose(self.regulariser)
         if self.window < 3 or self.window % 2 == 0:
             raise InputError(f"The correlation window must be an odd number from 3 on, not {self.window}.")
-        if min(self.smoothness, self.temporal) < 0 or min(self.sigma, self.sigma_time, self.step, self.tolerance) <= 0:
-            raise InputError("The weights of a refinement must not be negative, its steps and sigmas positive.")
+        positive = (self.sigma, self.sigma_time, self.step, self.tolerance)
+        if not all(0 <= x < 1e6 for x in (self.smoothness, self.temporal, *positive)) or min(positive) == 0:
+            raise InputError(
+                "The weights of a refinement must not be negative, its steps and sigmas positive, all below a million."
+            )
         if self.levels is not None and (
             not self.levels or any(shrink < 1 or count < 1 for shrink, count in self.levels)
         ):

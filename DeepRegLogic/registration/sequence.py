@@ -14,7 +14,7 @@ from ..cine import Cine, Motion
 from ..results.quality import frame_quality
 from ..results.results import Results
 from .prepare import Region
-from .register import CINE_MODEL, PairOptions, follow
+from .register import CINE_MODEL, Options, follow
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -26,7 +26,7 @@ def register_sequence(
     reference: int | None = None,
     roi: Region | None = None,
     cyclic: bool | None = None,
-    **options: Unpack[PairOptions],
+    **options: Unpack[Options],
 ) -> tuple[Motion, ...]:
     """Follow the motion from every frame of a cine to the next one.
 

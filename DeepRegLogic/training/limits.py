@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -34,5 +33,5 @@ def check_limits(value: Any, prefix: str = "") -> None:
             continue
         low, high = _LIMITS.get(key, (0, _MOST))
         for number in found if isinstance(found, tuple) else (found,):
-            if isinstance(number, (int, float)) and not (math.isfinite(number) and low <= number <= high):
-                raise InputError(f"'{key}' is {number}; it must be a number from {low:g} to {high:g}.")
+            if isinstance(number, (int, float)) and not low <= number <= high:  # nor is one that is not finite
+                raise InputError(f"'{key}' is {str(number)[:40]}; it must be a number from {low:g} to {high:g}.")

@@ -15,7 +15,7 @@ import numpy as np
 from .. import __version__
 from ..cine import scaled_frames
 from ..errors import InputError
-from ..files import whole_file
+from ..files import expanded, whole_file
 from ..grid import working_shape
 from .configuration import DataConfiguration
 
@@ -63,7 +63,7 @@ def folder_subjects(data: DataConfiguration) -> list[Subject]:
     from .. import flow
     from ..io import read_cine
 
-    folder = Path(data.folder).expanduser()
+    folder = expanded(data.folder)
     paths = sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
     if len(paths) <= data.validation:
         raise InputError(f"The folder '{folder}' has {len(paths)} cines; more than {data.validation} are needed.")

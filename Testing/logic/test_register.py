@@ -7,7 +7,8 @@ from made_fields import rereference
 from made_geometry import rotation
 
 from DeepRegLogic import Cancelled, CancelToken, Cine, Grid, InputError, MemoryBudgetError, ModelError, zoo
-from DeepRegLogic.registration.prepare import check_memory, find_reference, is_cyclic, pair_cine
+from DeepRegLogic.registration.pair import pair_cine
+from DeepRegLogic.registration.prepare import check_memory, find_reference, is_cyclic
 from DeepRegLogic.registration.presets import Refinement
 from DeepRegLogic.registration.refine import FrameTimes
 from DeepRegLogic.registration.register import register_cine, register_pair

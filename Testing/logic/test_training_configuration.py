@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from DeepRegLogic import list_models
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.networks import build
 from DeepRegLogic.training.configuration import BUNDLED, AugmentConfiguration, read_configuration
@@ -57,6 +58,17 @@ def test_the_papers_networks_have_shorter_trainings_that_say_so() -> None:
     for name in ("tlrn-lemniscate", "voxelmorph-lemniscate", "dragnet-published", "dragnet-published-reference"):
         settings = read_configuration(name).optimiser
         assert settings.steps * settings.batch < settings.published / 10
+
+
+def test_bundled_models_say_how_short_their_training_was() -> None:
+    for card in list_models():
+        configuration = read_configuration(card.name)
+        assert dict(card.arguments) == dict(configuration.arguments)
+        published = configuration.optimiser.published
+        seen = card.training["steps"] * card.training["batch"]
+        expected = f"shortened, {seen} of {published} samples" if published else None
+        assert card.training.get("protocol") == expected
+        assert card.title == configuration.title
 
 
 def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:

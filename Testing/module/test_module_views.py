@@ -13,7 +13,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
 from driving import choose, composite, quick, run  # noqa: E402
 from TemporalRegistrationLib.kinds.cine_nodes import addMotion  # noqa: E402
-from TemporalRegistrationLib.names import short  # noqa: E402
+from TemporalRegistrationLib.nodes.names import short  # noqa: E402
 from TemporalRegistrationLib.nodes.sequences import addCine, cineFromSequence  # noqa: E402
 from TemporalRegistrationLib.show.views import LEGEND_FORMAT, LEGEND_TICKS  # noqa: E402
 

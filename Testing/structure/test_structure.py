@@ -17,20 +17,20 @@ PACKAGES = {
 FLOORS = {
     "DeepRegLogic": [
         {"errors", "_lazy"},
-        {"progress", "files", "registry", "grid"},
+        {"progress", "files", "memory", "registry", "grid"},
         {"cine", "flow", "regularisers"},
         {"similarities"},
         {"consistency", "uncertainty", "io", "synthetic"},
         {"transformations"},
         {"networks"},
         {"zoo", "results"},
-        {"registration", "training"},
+        {"registration", "training", "evaluation"},
         {"report"},
         {"cli", "service"},
         {"__main__"},
     ],
     "TemporalRegistrationLib": [
-        {"sentences", "headless", "parameters", "names"},
+        {"sentences", "headless", "parameters"},
         {"i18n"},
         {"steps", "sample"},
         {"nodes", "run"},
@@ -112,6 +112,7 @@ def test_files_stay_readable():
         path.name: count
         for folder in PACKAGES.values()
         for path in folder.rglob("*.py")
-        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 450
+        if path.name != "sentences.py"  # which is written by a program
+        and (count := len(path.read_text(encoding="utf-8").splitlines())) > 450
     }
     assert long == {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ..formats import luminance
+from ..guard_dicom import check_left_over
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -81,7 +82,10 @@ def decode(dataset: Dataset, path: Path, apply_scale: bool = True) -> tuple[np.n
     notes: tuple[str, ...] = ()
     decoded = _decoded()
     try:
+        check_left_over(dataset, path, stored_bytes(dataset))
         values = decoded(dataset)
+    except InputError:
+        raise
     except Exception as error:  # decoders raise almost anything on damaged data
         raise InputError(_why(dataset, path, error)) from error
     if number(dataset, "SamplesPerPixel") == 3 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":

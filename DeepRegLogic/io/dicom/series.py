@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...errors import InputError, RegistrationError
+from ...files import expanded
 from ..formats import listing, natural
+from ..guard_dicom import check_inflated
 from .pixels import number
 
 if TYPE_CHECKING:
@@ -103,6 +106,7 @@ def readable(path: Path) -> Iterator[None]:
     """
     from pydicom import config
 
+    check_inflated(path)
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -179,8 +183,8 @@ def list_series(folder: str | Path) -> tuple[SeriesInfo, ...]:
     ------
     InputError : no such folder, or a damaged file.
     """
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
+    folder = expanded(folder)
+    if not os.path.isdir(folder):
         raise InputError(f"There is no folder '{folder}'.")
     return series_of(find_dicom(folder))
 

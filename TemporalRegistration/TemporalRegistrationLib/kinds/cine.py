@@ -14,9 +14,9 @@ from DeepRegLogic.results.results import Results
 from DeepRegLogic.service import exchange
 
 from ..i18n import _
-from ..names import LENGTH, short
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.files import suffixOf, writeNodes
+from ..nodes.names import LENGTH, short
 from ..nodes.regions import regionOf
 from ..nodes.sequences import framesOf, headerOf, isCine
 from ..nodes.tables import PROVENANCE
@@ -199,7 +199,7 @@ class CineKind(Kind):
             "sizes": doubts.sizesText(nodes.sizes).splitlines() if nodes.sizes is not None else [],
             "provenance": json.loads(nodes.table.GetAttribute(PROVENANCE) or "{}"),
         }
-        return writeNodes(Path(folder) / f"{name} motion", files, report)
+        return writeNodes(folder, f"{name} motion", files, report)
 
 
 _FILES = {"labelUncertainty": "uncertainty"}

@@ -25,9 +25,9 @@ from DeepRegLogic.results.maps import DIFFERENCE, IMAGE, MAPS, Map
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _
-from ..names import short
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
+from ..nodes.names import short
 from ..nodes.sequences import browserOf, emptyLike, synchronize
 from ..nodes.tables import curveTable, qualityTable
 from ..nodes.transforms import transformNodeFromField

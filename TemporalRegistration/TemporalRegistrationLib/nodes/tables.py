@@ -10,12 +10,13 @@ import numpy as np
 import slicer
 import vtk
 
+from DeepRegLogic.cine import Motion
 from DeepRegLogic.results.curves import CURVES
 from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _
-from ..names import short
+from .names import nodeName, short
 
 PROVENANCE = "TemporalRegistration.Provenance"
 
@@ -32,7 +33,7 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     """A table, not yet in the scene, with the quality of every frame and the figures of every map."""
     motion = results.motion
     node = slicer.vtkMRMLTableNode()
-    node.SetName(_("{name} motion quality").format(name=short(sequenceNode.GetName())))
+    node.SetName(nodeName(_("{name} motion quality").format(name=short(sequenceNode.GetName()))))
     node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
     columns = _frameColumns(sequenceNode)
     for field in dataclasses.fields(FrameQuality) if motion.quality else ():
@@ -95,12 +96,30 @@ def _texts(name: str, values: Iterable[str]) -> vtk.vtkStringArray:
     return column
 
 
+def pairTable(motion: Motion, name: str) -> slicer.vtkMRMLTableNode:
+    """A table, not yet in the scene, with the quality of a registered pair: a row a figure."""
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(name)
+    node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
+    texts = {column: vtk.vtkStringArray() for column in ("figure", "value", "unit")}
+    for field in dataclasses.fields(FrameQuality) if motion.quality else ():
+        value, fraction = getattr(motion.quality[1], field.name), field.metadata["fraction_of"]
+        unit = field.metadata["unit"] or (f"fraction of {fraction}" if fraction else "")
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:.6g}"
+        for column, text in zip(texts, (_(field.metadata["title"]), shown, unit), strict=True):
+            texts[column].InsertNextValue(text)
+    for column, values in texts.items():
+        values.SetName(column)
+        node.AddColumn(values)
+    return node
+
+
 def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
     """A table, not yet in the scene, with the series of a curve of ``CURVES``; those with a band have three columns."""
     entry, grid = CURVES[name], results.motion.grid
     node = slicer.vtkMRMLTableNode()
     title = _("{name} {curve} over time")
-    node.SetName(title.format(name=short(sequenceNode.GetName()), curve=_(entry.title_of(grid))))
+    node.SetName(nodeName(title.format(name=short(sequenceNode.GetName()), curve=_(entry.title_of(grid)))))
     columns = _frameColumns(sequenceNode)
     for key, series in results.curves[name].items():
         title, values = results.curve_title(entry, key), np.reshape(series, (len(series), -1))
