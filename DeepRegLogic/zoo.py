@@ -68,6 +68,12 @@ class Card:
     order: int = 100
     calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
+    @property
+    def is_for_patients(self) -> bool:
+        """Whether it is for images of anatomy; those of drawn lemniscates belong to an experiment, and are used by who
+        names them."""
+        return self.training.get("data") != "lemniscates"
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -187,7 +193,7 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
     folders = _model_folders()
     folder = folders.get(str(name), Path(name))
     if not os.path.isfile(folder / CARD):
-        known = ", ".join(folders) or "none"
+        known = ", ".join(card.name for card in list_models() if card.is_for_patients) or "none"
         raise ModelError(f"There is no model '{name}'. Models installed: {known}.")
     card = read_card(folder)
     key = (f"{folder.resolve()} {card.sha256}", str(device))

@@ -147,7 +147,7 @@ def test_labels_and_points_are_followed(followed, phantom, small):
     sizes = nodes.sizes.GetTable()
     assert sizes.GetColumnName(2) == "left ventricle"
     assert sizes.GetValue(0, 2).ToDouble() == pytest.approx((phantom.labels[0] == 1).sum() * 16.0)
-    assert "2D area" in panel.ui.ejectionLabel.text
+    assert "area" in panel.ui.ejectionLabel.text
     assert "EF" not in panel.ui.ejectionLabel.text
 
 

@@ -34,7 +34,7 @@ FLOORS = {
         {"i18n"},
         {"steps", "sample"},
         {"nodes", "run"},
-        {"show", "selftest"},
+        {"show", "selftest", "load"},
         {"kinds"},
         {"panel"},
     ],
