@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class Card:
     network, arguments : name in ``networks.NETWORKS`` and the arguments of its class.
     ndim : 2 or 3 spatial axes.
     spacing : the voxel size in mm that it was trained at; images are resampled to it.
+    extent : of models for anything of any size, how many voxels the longest side has to which images are resampled, in
+        place of ``spacing``; 0 for none.
     capabilities : what it can do, out of "register", "generate" (cines from one frame) and "uncertainty".
     training : how it was made: data, seed, steps, commit.
     results : what was measured of it.
@@ -62,7 +64,14 @@ class Card:
     licence: str = "Apache-2.0"
     sha256: str = ""
     order: int = 100
+    extent: int = 0
     calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def spacing_for(self, shape: Sequence[int], array_spacing: Sequence[float]) -> float:
+        """The voxel size in mm to which an image of this shape and spacing (mm) is resampled for the model."""
+        if not self.extent:
+            return self.spacing
+        return max((n - 1) * step for n, step in zip(shape, array_spacing, strict=True)) / (self.extent - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +123,7 @@ def read_card(folder: str | Path) -> Card:
         values["capabilities"] = ["generate" if values.pop("task") == "generate" else "register"]
     kinds: dict[str, type | tuple[type, ...]]
     kinds = dict.fromkeys(("arguments", "training", "results", "calibration"), dict)
-    kinds |= {"ndim": int, "order": int, "spacing": (int, float), "capabilities": list}
+    kinds |= {"ndim": int, "order": int, "extent": int, "spacing": (int, float), "capabilities": list}
     known = {f.name for f in fields(Card)}
     unknown = sorted(set(values) - known)
     missing = sorted({"name", "title", "summary", "network", "arguments", "ndim", "spacing", "sha256"} - set(values))
@@ -122,8 +131,8 @@ def read_card(folder: str | Path) -> Card:
     for what, keys in (("unknown", unknown), ("missing", missing), ("wrong", wrong)):
         if keys:
             raise ModelError(f"The model card '{path}' has {what} fields: {', '.join(keys)}.")
-    if values["ndim"] not in (2, 3) or not values["spacing"] > 0:
-        raise ModelError(f"The model card '{path}' needs ndim 2 or 3 and a positive spacing.")
+    if values["ndim"] not in (2, 3) or not values["spacing"] > 0 or values.get("extent", 0) in (1, 2):
+        raise ModelError(f"The model card '{path}' needs ndim 2 or 3, a positive spacing, and an extent of 3 or more.")
     return Card(**{**values, "capabilities": tuple(values.get("capabilities", Card.capabilities))})
 
 
@@ -211,14 +220,16 @@ def _load_network(card: Card, path: Path) -> MotionNetwork:
     return network
 
 
-def save_model(folder: str | Path, network: MotionNetwork, card: Card) -> Card:
-    """Write ``card.json`` and ``weights.safetensors`` (float32) into ``folder``; both, or nothing.
+def save_model(folder: str | Path, network: MotionNetwork, card: Card, half: bool = False) -> Card:
+    """Write ``card.json`` and ``weights.safetensors`` (float32, or float16 for ``half``) into ``folder``, or nothing.
 
     Returns the card with the sha256 of the weights. Raises OutputError where it cannot be written.
     """
     from safetensors.torch import save
 
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    if half:
+        weights = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
     content = save(weights)
     card = Card(**{**asdict(card), "sha256": hashlib.sha256(content).hexdigest()})
     text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
