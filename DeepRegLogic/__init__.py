@@ -25,12 +25,14 @@ if TYPE_CHECKING:
         OutputError,
         RegistrationError,
     )
+    from .evaluation.evaluate import evaluate
     from .grid import Grid
     from .io import list_series, read_cine, read_image, read_labels, write_cine
     from .progress import CancelToken
     from .registration.generate import generate_cine
     from .registration.presets import PRESETS, Refinement
     from .registration.register import register_cine, register_pair
+    from .registration.sequence import register_sequence
     from .results.labels import Labels
     from .results.quality import FrameQuality
     from .results.resample import compensate, move_points, move_points_back, propagate
@@ -49,8 +51,10 @@ _MODULES = {
     "CancelToken": "progress",
     **dict.fromkeys(("read_cine", "read_image", "read_labels", "list_series", "write_cine"), "io"),
     **dict.fromkeys(("register_cine", "register_pair"), "registration.register"),
+    "register_sequence": "registration.sequence",
     **dict.fromkeys(("Refinement", "PRESETS"), "registration.presets"),
     "generate_cine": "registration.generate",
+    "evaluate": "evaluation.evaluate",
     **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
     "Results": "results.results",
     "Labels": "results.labels",
@@ -75,6 +79,7 @@ __all__ = [
     "RegistrationError",
     "Results",
     "compensate",
+    "evaluate",
     "generate_cine",
     "list_models",
     "list_series",
@@ -87,6 +92,7 @@ __all__ = [
     "read_labels",
     "register_cine",
     "register_pair",
+    "register_sequence",
     "write_cine",
     "write_motion",
 ]

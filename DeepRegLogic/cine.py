@@ -125,6 +125,12 @@ class Motion:
     covariance : of the displacement's error, ``[T, ndim, ndim, *grid.shape]`` float32 in mm^2, along the array axes;
         None where the model does not say how sure it is. Zero where nothing is estimated: at the reference frame, and
         outside a region of interest.
+    affine : of a pair, the matrix ``[4, 4]`` in LPS mm that its displacement ends with: it takes a point of the fixed
+        image to the moving image after the deformation; None where no affine step was asked for.
+    deformation : of such a pair, displacement and inverse without the matrix, ``[2, ndim, *grid.shape]`` float32: they
+        are exact where the inverse, which is known on the fixed grid alone, ends.
+    path : of a pair, displacements ``[S + 1, ndim, *grid.shape]`` float32 on the way from no motion to that of frame 1;
+        None where they were not asked for.
 
     Raises
     ------
@@ -142,6 +148,9 @@ class Motion:
     quality: tuple[FrameQuality, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
     covariance: np.ndarray | None = None
+    affine: np.ndarray | None = None
+    deformation: np.ndarray | None = None
+    path: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.displacement)

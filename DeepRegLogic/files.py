@@ -183,7 +183,7 @@ def _hidden(home: Path, prefix: str, asked: Path) -> Iterator[Path]:
         _remove_empty(new)
 
 
-def _expanded(path: str | Path) -> Path:
+def expanded(path: str | Path) -> Path:
     """With the home folder for a ``~``; a name that begins with one and is nobody's stays as it is."""
     return Path(os.path.expanduser(path))
 
@@ -219,7 +219,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     ------
     OutputError : the place cannot be written or is full. Whatever is raised inside, nothing is left behind.
     """
-    path = _expanded(path)
+    path = expanded(path)
     with _hidden(path.parent, ".unfinished-", path.parent) as place, writing(path):
         yield place / path.name
         os.replace(place / path.name, path)
@@ -235,7 +235,7 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     ------
     OutputError : the place cannot be written or is full. Whatever is raised inside, nothing is left behind.
     """
-    folder = _expanded(folder)
+    folder = expanded(folder)
     with _hidden(folder, ".unfinished-", folder) as place, writing(folder):
         yield place
         _check_kinds(place, folder)
@@ -260,11 +260,11 @@ def own_folder(folder: str | Path, inputs: Iterable[str | Path] = (), ours: Iter
     OutputError : ``folder`` is something else's, or cannot be made or renamed. Errors of the block itself pass as they
         are; ``writing`` makes sentences of those of writers.
     """
-    folder = _expanded(folder)
+    folder = expanded(folder)
     target, ours = Path(os.path.abspath(folder)), set(ours)
     with writing(folder):
         _check_owned(folder, target, ours)
-        _check_apart(folder, target, [_expanded(place) for place in inputs])
+        _check_apart(folder, target, [expanded(place) for place in inputs])
         _bring_back(target)
     prefix = _hidden_name(target, "unfinished")
     with _hidden(target.parent, prefix, folder) as place, _called(place / "results", folder):

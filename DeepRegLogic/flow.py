@@ -92,13 +92,25 @@ def warp(
     batch = max(len(image), len(displacement))
     base, scale = _sampling_base(tuple(displacement.shape[2:]), displacement.device, displacement.dtype)
     points = base + displacement.movedim(1, -1).flip(-1) * scale
-    return F.grid_sample(
+    return _at(
         image.to(displacement.dtype).expand(batch, *image.shape[1:]),
         points.expand(batch, *points.shape[1:]),
-        mode="bilinear" if mode == "linear" else mode,
-        padding_mode=padding,
-        align_corners=True,
+        "bilinear" if mode == "linear" else mode,
+        padding,
     )
+
+
+def _at(image: torch.Tensor, points: torch.Tensor, mode: str = "bilinear", padding: str = "border") -> torch.Tensor:
+    """``image`` at ``points`` in grid_sample's coordinates; NaN where a point is not finite.
+
+    On a CPU, torch answers such a point with a number, and its gradient is written outside of the memory.
+    """
+    lost = None
+    if points.device.type == "cpu" and not math.isfinite(float(points.detach().sum())):
+        lost = ~points.isfinite().all(dim=-1)[:, None]
+        points = torch.where(lost.movedim(1, -1), 0.0, points)
+    found = F.grid_sample(image, points, mode=mode, padding_mode=padding, align_corners=True)
+    return found if lost is None else torch.where(lost, torch.nan, found)
 
 
 def sample(fields: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -107,11 +119,23 @@ def sample(fields: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     size = positions.new_tensor([max(n - 1, 1) for n in fields.shape[2:]])
     where = (2 * positions / size - 1).flip(-1).to(fields.dtype).view(1, -1, *[1] * (ndim - 1), ndim)
     where = where.expand(len(fields), *where.shape[1:])
-    return F.grid_sample(fields, where, padding_mode="border", align_corners=True).flatten(2)
+    return _at(fields, where).flatten(2)
 
 
 def compose(outer: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
-    """Displacement of "first ``inner``, then ``outer``": ``w(x) = inner(x) + outer(x + inner(x))``."""
+    """Displacement of "first ``inner``, then ``outer``": ``w(x) = inner(x) + outer(x + inner(x))``.
+
+    Both are ``[N or 1, ndim, *spatial]`` in voxels. Steps from frame to frame are chained with the later one outside.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from DeepRegLogic import flow
+    >>> first, second = torch.zeros(2, 1, 2, 9, 9)
+    >>> first[:, 0], second[:, 1] = 2.0, 3.0  # two rows down, then three columns to the right
+    >>> flow.compose(second, first)[0, :, 4, 4].tolist()
+    [2.0, 3.0]
+    """
     return inner + warp(outer, inner)
 
 
@@ -247,6 +271,14 @@ def folding(displacement: torch.Tensor) -> torch.Tensor:
         place = (slice(None), *(slice(c, c + n - 1) for c, n in zip(corner, spatial, strict=True)))
         folds[place] |= bad
     return folds
+
+
+def stays_inside(displacement: torch.Tensor) -> torch.Tensor:
+    """Which points stay inside the image, boolean ``[N, *spatial]``: beyond its border nothing is known."""
+    spatial = tuple(displacement.shape[2:])
+    places = identity(spatial, displacement.device) + displacement
+    last = torch.tensor([n - 1.0 for n in spatial], device=displacement.device).view(-1, *[1] * len(spatial))
+    return ((places >= 0) & (places <= last)).all(dim=1)
 
 
 def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:

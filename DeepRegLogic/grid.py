@@ -16,6 +16,8 @@ import numpy as np
 from .errors import InputError
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_SPACINGS = (1e-4, 1e3)  # mm
+_COARSEST, _LEAST = 8.0, 6.0  # of what a model was trained at: a pixel, and a whole image
 _COUNTS = "A grid needs 3 sizes, 3 spacings, 3 origin coordinates and 9 direction cosines."
 
 Number = TypeVar("Number", int, float)
@@ -38,8 +40,19 @@ def flip_lps_ras(points: np.ndarray) -> np.ndarray:
 def working_shape(
     shape: Sequence[int], array_spacing: Sequence[float], spacing: float, smallest: int = 2, by_slice: bool = False
 ) -> tuple[int, ...]:
-    """The shape of an array resampled to ``spacing`` mm, corners aligned; with ``by_slice`` along the last two axes."""
+    """The shape of an array resampled to ``spacing`` mm, corners aligned; with ``by_slice`` along the last two axes.
+
+    Raises
+    ------
+    InputError : pixels much larger than that, or an image of hardly any: as a rule a spacing in another unit.
+    """
     kept = len(shape) - 2 if by_slice else 0
+    for n, step in list(zip(shape, array_spacing, strict=True))[-2:]:
+        if step > _COARSEST * spacing or (n - 1) * step < _LEAST * spacing:
+            raise InputError(
+                f"Pixels of {step:.4g} mm ({(n - 1) * step:.4g} mm in all) do not suit a model for pixels of "
+                f"{spacing:.4g} mm; correct the spacing in the file's header, or do without a model."
+            )
     return tuple(
         n if axis < kept else max(smallest, round((n - 1) * step / spacing) + 1)
         for axis, (n, step) in enumerate(zip(shape, array_spacing, strict=True))
@@ -67,7 +80,7 @@ class Grid:
 
     Raises
     ------
-    InputError : a size below 1, a spacing that is not positive, or axes that are not orthonormal.
+    InputError : a size below 1, a spacing that is not positive or beyond reason, or axes that are not orthonormal.
     """
 
     size: tuple[int, int, int]
@@ -85,6 +98,11 @@ class Grid:
             raise InputError(f"An image of {self.size} voxels is empty.")
         if not np.all(np.isfinite(self.spacing)) or min(self.spacing) <= 0:
             raise InputError(f"The voxel spacing {self.spacing} mm is not positive; correct it in the file's header.")
+        if min(self.spacing) < _SPACINGS[0] or max(self.spacing) > _SPACINGS[1]:
+            raise InputError(
+                f"The voxel spacing {self.spacing} mm is not that of an image of a body, but perhaps in another unit; "
+                "correct it in the file's header."
+            )
         axes = np.reshape(self.direction, (3, 3))
         if not (np.all(np.isfinite(axes)) and np.all(np.isfinite(self.origin))):
             raise InputError("The image's origin or direction holds numbers that are not finite.")

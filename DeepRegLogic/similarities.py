@@ -84,14 +84,6 @@ def local_correlation(
     of the two variances falls below ``floor`` the correlation fades to 0: a flat image correlates with nothing, and
     noise below that level counts for little.
     """
-    variance_a, variance_b, covariance = _local_moments(a, b, window)
-    return (covariance**2 / (variance_a * variance_b + floor)).clamp(max=1)
-
-
-def _local_moments(
-    a: torch.Tensor, b: torch.Tensor, window: int | Sequence[int]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Variances and covariance in the windows around all voxels; of those inside where one reaches over the border."""
     import torch
 
     from . import flow
@@ -109,7 +101,9 @@ def _local_moments(
     a, b = a - a.mean(axes, keepdim=True), b - b.mean(axes, keepdim=True)
     mean_a, mean_aa, mean_ab = windowed(torch.cat([a, a * a, a * b], dim=1)).split(1, dim=1)
     mean_b, mean_bb = windowed(torch.cat([b, b * b], dim=1)).split(1, dim=1)
-    return (mean_aa - mean_a**2).clamp(min=0), (mean_bb - mean_b**2).clamp(min=0), mean_ab - mean_a * mean_b
+    variance_a, variance_b = (mean_aa - mean_a**2).clamp(min=0), (mean_bb - mean_b**2).clamp(min=0)
+    covariance = mean_ab - mean_a * mean_b
+    return (covariance**2 / (variance_a * variance_b + floor)).clamp(max=1)
 
 
 @similarity("lncc", "Local correlation (brightness may change)", weight=15.0)
@@ -128,21 +122,17 @@ def lncc(
     return 1 - local_correlation(moved, fixed, window, floor).mean()
 
 
-@similarity("local-likelihood", "Local likelihood (brightness may change, noise is known)")
-def local_likelihood(
-    moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 5, floor: float = 1e-7
+@similarity("robust-lncc", "Local correlation, robust (brightness may change)", weight=12.0)
+def robust_lncc(
+    moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
 ) -> torch.Tensor:
-    """Minus the log-likelihood of the fixed image, which is a line of the moved one in every window, plus noise.
+    """One minus the mean square of ``local_correlation``: 0 for equal images, 1 for unrelated ones.
 
-    The variance r of what a local line leaves is that of noise, which is not known but expected at s: with its prior
-    integrated out, the likelihood is that of a Student t, and the mean of ``log(1 + r / s) / 2`` is what is returned.
-    As ``lncc`` it takes no notice of brightness and contrast that change from place to place; but it weighs a window by
-    its contrast over the noise. ``s`` is a tenth of the variance that ``floor`` is the square of.
+    ``lncc`` strives for correlation everywhere alike; this strives in proportion to the correlation that there is. So
+    it follows tissue, whose windows agree, and gives up what cannot agree: flowing blood, noise, what moves through
+    the plane.
     """
-    variance_moved, variance_fixed, covariance = _local_moments(moved, fixed, window)
-    noise = 0.1 * floor**0.5
-    left = variance_fixed - covariance**2 / (variance_moved + 0.1 * noise)
-    return 0.5 * (left.clamp(min=0) / noise).log1p().mean()
+    return 1 - local_correlation(moved, fixed, window, floor).square().mean()
 
 
 @similarity("mse", "Squared difference", squared_intensity=True, weight=15.0)

@@ -81,6 +81,10 @@ class Transformation(ABC):
         raise ValueError("This transformation has no covariance.")
 
     @abstractmethod
+    def at(self: Own, fraction: float) -> Own:
+        """Where the way from no motion to this transformation is at ``fraction``, from 0 to 1; without a covariance."""
+
+    @abstractmethod
     def resized(self: Own, shape: Sequence[int]) -> Own:
         """Resampled to the spatial ``shape``, corners aligned."""
 
@@ -179,6 +183,9 @@ class StationaryVelocity(Transformation):
             return super().with_covariance()
         return propagate_covariance(self.velocity, self.covariance)
 
+    def at(self, fraction: float) -> StationaryVelocity:
+        return StationaryVelocity(fraction * self.velocity)
+
     def resized(self, shape: Sequence[int]) -> StationaryVelocity:
         covariance = None if self.covariance is None else resize_covariance(self.covariance, shape)
         return StationaryVelocity(flow.resize(self.velocity, shape), covariance)
@@ -234,6 +241,13 @@ class VelocitySteps(Transformation):
 
     def inverse(self, squarings: int = 6) -> torch.Tensor:
         return flow.integrate(-self.velocities.flip(0), squarings)
+
+    def at(self, fraction: float) -> VelocitySteps:
+        """The first steps, of the last of them a part."""
+        steps = len(self.velocities)
+        begun = torch.arange(steps, dtype=self.velocities.dtype, device=self.velocities.device)
+        weights = (fraction * steps - begun).clamp(0, 1)
+        return VelocitySteps(self.velocities * weights.view(-1, *[1] * (self.velocities.ndim - 1)))
 
     def resized(self, shape: Sequence[int]) -> VelocitySteps:
         return VelocitySteps(flow.resize(self.field, shape).unflatten(0, self.velocities.shape[:2]))
@@ -308,6 +322,10 @@ class Displacement(Transformation):
     def _changed(self, vectors: torch.Tensor) -> Displacement:
         return Displacement(vectors, None, self.covariance)
 
+    def at(self, fraction: float) -> Displacement:
+        """Along straight lines."""
+        return Displacement(fraction * self.vectors)
+
     def resized(self, shape: Sequence[int]) -> Displacement:
         covariance = None if self.covariance is None else resize_covariance(self.covariance, shape)
         return Displacement(flow.resize(self.vectors, shape), None, covariance)
@@ -372,6 +390,10 @@ class Refined(Transformation):
         outer, covariance = self.base.with_covariance()
         inner = flow.exp(self.velocity)
         return compose_covariances(outer, covariance, inner, torch.zeros_like(covariance))
+
+    def at(self, fraction: float) -> Refined:
+        """Both parts on their ways."""
+        return Refined(self.base.at(fraction), fraction * self.velocity)
 
     def resized(self, shape: Sequence[int]) -> Refined:
         return Refined(self.base.resized(shape), flow.resize(self.velocity, shape))

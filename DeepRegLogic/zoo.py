@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 USER_MODELS = "TEMPORAL_REGISTRATION_MODELS"
+
+_LARGEST_CARD, _LARGEST_WEIGHTS = 10_000_000, 8_000_000_000  # bytes
+_SPACINGS = (0.01, 100.0)  # mm
 
 DEFAULTS = {"cine": "tlrn-cardiac", "pair": "voxelmorph-cardiac", "generate": "dragnet-cardiac"}
 """The model of each task where none is chosen."""
@@ -41,7 +44,8 @@ class Card:
     spacing : the voxel size in mm that it was trained at; images are resampled to it.
     extent : of models for anything of any size, how many voxels the longest side has to which images are resampled, in
         place of ``spacing``; 0 for none.
-    capabilities : what it can do, out of "register", "generate" (cines from one frame) and "uncertainty".
+    capabilities : what it can do, out of "register", "pair" (two images that are no neighbours in a cine), "generate"
+        (cines from one frame), "uncertainty" and "regularity" (which can be chosen).
     training : how it was made: data, seed, steps, commit.
     results : what was measured of it.
     licence : of the weights.
@@ -111,11 +115,13 @@ def read_card(folder: str | Path) -> Card:
     ModelError : there is no card, or it cannot be read, or a field is missing, unknown or of the wrong type.
     """
     path = Path(folder) / CARD
+    if not os.path.isfile(path):
+        raise ModelError(f"'{folder}' is not a model: it has no {CARD}.")
     try:
+        if path.stat().st_size > _LARGEST_CARD:
+            raise ValueError("it is too large")
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"'{folder}' is not a model: it has no {CARD}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"The model card '{path}' cannot be read ({error}); install the model again.") from error
     if not isinstance(values, dict):
         raise ModelError(f"The model card '{path}' is not a JSON object; install the model again.")
@@ -124,6 +130,7 @@ def read_card(folder: str | Path) -> Card:
     kinds: dict[str, type | tuple[type, ...]]
     kinds = dict.fromkeys(("arguments", "training", "results", "calibration"), dict)
     kinds |= {"ndim": int, "order": int, "extent": int, "spacing": (int, float), "capabilities": list}
+    values["calibration"] = _calibrations(path, values.get("calibration", {}))
     known = {f.name for f in fields(Card)}
     unknown = sorted(set(values) - known)
     missing = sorted({"name", "title", "summary", "network", "arguments", "ndim", "spacing", "sha256"} - set(values))
@@ -131,20 +138,45 @@ def read_card(folder: str | Path) -> Card:
     for what, keys in (("unknown", unknown), ("missing", missing), ("wrong", wrong)):
         if keys:
             raise ModelError(f"The model card '{path}' has {what} fields: {', '.join(keys)}.")
-    if values["ndim"] not in (2, 3) or not values["spacing"] > 0 or values.get("extent", 0) in (1, 2):
-        raise ModelError(f"The model card '{path}' needs ndim 2 or 3, a positive spacing, and an extent of 3 or more.")
+    if values["ndim"] not in (2, 3) or not _SPACINGS[0] <= values["spacing"] <= _SPACINGS[1]:
+        low, high = _SPACINGS
+        raise ModelError(f"The model card '{path}' needs ndim 2 or 3 and a spacing from {low:g} to {high:g} mm.")
+    if values.get("extent", 0) < 0 or values.get("extent", 0) in (1, 2):
+        raise ModelError(f"The model card '{path}' needs an extent of 3 voxels or more, or of 0 for none.")
+    if not all(isinstance(what, str) for what in values.get("capabilities", ())):
+        raise ModelError(f"The model card '{path}' has wrong fields: capabilities.")
     return Card(**{**values, "capabilities": tuple(values.get("capabilities", Card.capabilities))})
 
 
-def list_models() -> tuple[Card, ...]:
-    """The cards of all models that are installed, the best default first.
+def _calibrations(path: Path, values: object) -> object:
+    """The calibrations of a card as they are, where they are numbers by their names."""
+    if not isinstance(values, dict):
+        return values
+    numbers = [number for part in values.values() if isinstance(part, dict) for number in part.values()]
+    if not all(isinstance(part, dict) for part in values.values()) or not all(
+        isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers
+    ):
+        raise ModelError(f"The model card '{path}' has wrong fields: calibration.")
+    return values
 
-    Raises
-    ------
-    ModelError : a card cannot be read.
-    """
-    cards = [read_card(folder) for folder in _model_folders().values()]
+
+def _cards() -> Iterator[tuple[str, Card | ModelError]]:
+    for name, folder in _model_folders().items():
+        try:
+            yield name, read_card(folder)
+        except ModelError as error:
+            yield name, error
+
+
+def list_models() -> tuple[Card, ...]:
+    """The cards of all models that are installed, the best default first, without those of ``damaged_models``."""
+    cards = [card for _, card in _cards() if isinstance(card, Card)]
     return tuple(sorted(cards, key=lambda card: (card.order, card.name)))
+
+
+def damaged_models() -> dict[str, str]:
+    """The names of installed models whose card cannot be read, and the sentences that say why."""
+    return {name: str(card) for name, card in _cards() if isinstance(card, ModelError)}
 
 
 def load_model(name: str | Path, device: str = "cpu") -> Model:
@@ -165,7 +197,7 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
     """
     folders = _model_folders()
     folder = folders.get(str(name), Path(name))
-    if not (folder / CARD).is_file():
+    if not os.path.isfile(folder / CARD):
         known = ", ".join(folders) or "none"
         raise ModelError(f"There is no model '{name}'. Models installed: {known}.")
     card = read_card(folder)
@@ -188,9 +220,12 @@ def _load_network(card: Card, path: Path) -> MotionNetwork:
     from safetensors.torch import load
 
     from .networks import build
+    from .uncertainty.calibration import Calibration
 
     again = "install the model again"
     try:
+        if not os.path.isfile(path) or path.stat().st_size > _LARGEST_WEIGHTS:
+            raise OSError("no file of weights")
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"The weights '{path}' of model '{card.name}' cannot be read; {again}.") from error
@@ -203,8 +238,11 @@ def _load_network(card: Card, path: Path) -> MotionNetwork:
     try:
         with torch.device("meta"):
             network = build(card.network, ndim=card.ndim, **card.arguments)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ModelError(f"The card of model '{card.name}' describes no network of this version: {error}") from error
+        Calibration(**card.calibration.get("predicted", {}))
+        Calibration(**card.calibration.get("refined", {}))
+    except Exception as error:  # what a constructor makes of arguments that are none is anybody's guess
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"The card of model '{card.name}' describes no network of this version: {reason}") from error
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
     if expected != found:
@@ -213,6 +251,9 @@ def _load_network(card: Card, path: Path) -> MotionNetwork:
             f"The weights '{path}' do not fit the network of the card: '{key}' is {found.get(key, 'missing')} "
             f"where {expected.get(key, 'nothing')} is expected; {again}."
         )
+    kinds = {key: value.is_floating_point() for key, value in network.state_dict().items()}
+    if any(weights[key].is_floating_point() != floating for key, floating in kinds.items()):
+        raise ModelError(f"The weights '{path}' are of another type than the network's; {again}.")
     weights = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     if not all(bool(value.isfinite().all()) for value in weights.values()):
         raise ModelError(f"The weights '{path}' hold numbers that are not finite; {again}.")

@@ -32,6 +32,7 @@ from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
 from TemporalRegistrationLib.panel.generate import GeneratePart  # noqa: E402
 from TemporalRegistrationLib.panel.inputs import InputPart  # noqa: E402
 from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
+from TemporalRegistrationLib.panel.pair import PairPart  # noqa: E402
 from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
 from TemporalRegistrationLib.panel.run import RunPart  # noqa: E402
 from TemporalRegistrationLib.parameters import TemporalRegistrationParameterNode  # noqa: E402
@@ -105,8 +106,10 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.layout.addWidget(uiWidget)
         generateTab = slicer.util.loadUI(self.resourcePath("UI/Generate.ui"))
         slicer.util.childWidgetVariables(uiWidget).taskTabWidget.addTab(generateTab, _("Generate"))
+        pairOptions = slicer.util.loadUI(self.resourcePath("UI/Pair.ui"))
+        slicer.util.childWidgetVariables(uiWidget).pairTab.layout().addRow(pairOptions)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
-        for widget in (uiWidget, generateTab):
+        for widget in (uiWidget, generateTab, pairOptions):
             widget.setMRMLScene(slicer.mrmlScene)
 
         self.logic = TemporalRegistrationLogic()
@@ -116,6 +119,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
         self.inputs = InputPart(self.ui, settings)
         self.generate = GeneratePart(self.ui, settings)
+        self.pair = PairPart(self.ui, settings, lambda: self.run.start())
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
         self.review = ReviewPart(self.ui, settings)
@@ -204,7 +208,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
     def refresh(self, caller=None, event=None) -> None:
         """Show what the parameter node says."""
         if self._parameterNode:
-            for part in (self.inputs, self.generate, self.method, self.run):
+            for part in (self.inputs, self.generate, self.pair, self.method, self.run):
                 part.refresh()
             self._showResults()
             self.review.refresh()
@@ -313,16 +317,29 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         refine: bool | str | dict = True,
         device: str = "auto",
         roi: vtkMRMLMarkupsROINode | None = None,
+        affine: bool = False,
+        fixedMask=None,
+        movingMask=None,
+        labels=None,
         progressCallback=None,
         wait: bool = True,
         **options: object,
     ):
         """Register a moving volume to a fixed one and add the transforms, both ways, and the warped volume.
 
-        The parameters and errors are those of ``registerCine``.
+        Parameters
+        ----------
+        affine : first align the volumes, which then need not overlap; the linear transform is added, too.
+        fixedMask, movingMask : segmentations or label maps; only what is inside counts.
+        labels : a segmentation or label map drawn on the moving volume, to be brought onto the fixed one.
+        options : further options of ``DeepRegLogic.register_pair``: ``path`` (steps of the way, which is added as a
+            sequence), ``regularity`` (0 to 1, of a model that can choose), ``memory_gb``.
+
+        The other parameters and the errors are those of ``registerCine``.
         """
-        settings = {"model": model, "refine": refine, "device": device, **options}
-        return self._run(Job(PairTask(fixedNode, movingNode, roi, **settings)), progressCallback, wait)
+        settings = {"model": model, "refine": refine, "device": device, "affine": affine, **options}
+        task = PairTask(fixedNode, movingNode, roi, (fixedMask, movingMask), labels, **settings)
+        return self._run(Job(task), progressCallback, wait)
 
     def _run(self, job: Job, progressCallback, wait: bool):
         if progressCallback is not None:

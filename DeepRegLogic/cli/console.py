@@ -13,9 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Cancelled, RegistrationError
+from ..memory import RAN_OUT, ran_out
 from ..progress import CancelToken
 
+_LONGEST = 500
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+PACKAGES = {name: name for name in ("numpy", "torch", "SimpleITK", "safetensors", "pydicom", "monai", "matplotlib")}
+PACKAGES |= {"PIL": "pillow", "lightning": "lightning", "yaml": "pyyaml", "slicer": "slicer-core"}
+"""Import names of the packages that this one uses, and what they are installed by."""
 
 
 class Progress:
@@ -77,14 +84,17 @@ def run_safely(work: Callable[[Console], int]) -> int:
 
 def missing(error: ModuleNotFoundError) -> str:
     """The sentence of a package that is not installed."""
-    return f"The Python package '{error.name}' is not installed: pip install {error.name}"
+    if error.name not in PACKAGES:  # what a library of ours looks for is no advice to a user
+        return unexpected(error)
+    return f"The Python package '{error.name}' is not installed: pip install {PACKAGES[error.name]}"
 
 
 def unexpected(error: Exception) -> str:
     """The sentence of an error that nobody foresaw; its trace goes to a log file."""
-    if isinstance(error, MemoryError):
-        return "The memory ran out; choose a smaller region of interest or fewer frames, and try again."
-    name = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    if ran_out(error):
+        return RAN_OUT
+    text = "".join(c if c.isprintable() else " " for c in str(error)[:_LONGEST])
+    name = f"{type(error).__name__}: {' '.join(text.split())}".rstrip(": ")
     log = Path(tempfile.gettempdir()) / "temporal-registration-error.log"
     try:
         with open(log, "a", encoding="utf-8") as file:

@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="random seed: the same seed gives the same cines (default: 0)"
     )
     parser.add_argument("--model", help="name or folder of a model that can generate")
+    parser.add_argument(
+        "--independent",
+        action="store_true",
+        help="draw every frame on its own, its motion too, as in the paper of DragNet, instead of a whole beat at once",
+    )
     parser.add_argument("--labels", **path, help="label map drawn on the frame; it is carried to every frame")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
 
@@ -66,7 +71,7 @@ def _generate(arguments: argparse.Namespace, console: Console, save_scene: SaveS
     from ..report import samples as pictures
     from ..report import style, tables
 
-    source = io.read_cine(arguments.input)
+    source = io.read_frames(arguments.input)
     if not 0 <= arguments.frame < len(source):
         raise InputError(f"'{source.name}' has frames 0 to {len(source) - 1}, not {arguments.frame}.")
     frame = Cine(
@@ -78,6 +83,7 @@ def _generate(arguments: argparse.Namespace, console: Console, save_scene: SaveS
         "n_samples": arguments.samples,
         "seed": arguments.seed,
         "model": arguments.model or MODEL,
+        "noise": "independent" if arguments.independent else "shared",
     }
     samples = generate_cine(
         frame, **settings, labels=labels, device=arguments.device, progress=console.progress, cancel=console.cancel

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..io.formats import stem_of
-from ..registration.presets import DEFAULT_QUALITY, PRESETS, refinement_of
-from ..regularisers import REGULARISERS
-from ..similarities import SIMILARITIES
+from ..io.formats import safe_name, stem_of
 from .console import Console
+from .lists import names_of, read_list
+from .method import add_method, method_options, path_argument
 from .studies import SaveScene, Study, register_studies, register_study
 
 HELP = "register a cine, or one image to another, and write its motion, pictures and measurements"
@@ -28,6 +27,14 @@ _OUTPUT = (
     "a new or empty folder for the results (those of an earlier run are replaced); with several studies, one folder "
     "each and studies.csv"
 )
+_SERIES = (
+    "series instance UID, where a DICOM folder holds several; several of them, or 'all', are joined: the slices or "
+    "phases of one acquisition"
+)
+_PAIRS = (
+    "a list of pairs (CSV) with the columns fixed and moving, and where they are wanted name, labels, moving_labels, "
+    "fixed_mask and moving_mask; paths are relative to the list"
+)
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
@@ -36,27 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``register`` to ``parser``."""
     parser.description, parser.epilog = HELP, EPILOG
     add = parser.add_argument
-    path: dict[str, Any] = {"type": Path, "metavar": "PATH"}
+    path = path_argument()
     add("--input", nargs="+", **path, help=_INPUT)
     add("--studies", action="store_true", help="--input is a folder in which every entry is one study")
     add("--fixed", **path, help="pair mode: the fixed image")
     add("--moving", **path, help="pair mode: the moving image, aligned to the fixed one")
+    add("--pairs", **path, help=_PAIRS)
     add("--output", required=True, **path, help=_OUTPUT)
-    add("--series", metavar="UID", help="series instance UID, where a DICOM folder holds several")
-    add("--model", help="name or folder of a model; 'none' for refinement alone")
+    add("--series", nargs="+", metavar="UID", help=_SERIES)
     add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
     add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
-    add(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        help="optimise the motion on this very cine (default), or not",
-    )
-    add("--quality", choices=list(PRESETS), help=f"how thoroughly to refine (default: {DEFAULT_QUALITY})")
-    add("--similarity", choices=list(SIMILARITIES), help="what makes images alike in the refinement")
-    add("--regulariser", choices=list(REGULARISERS), help="what makes motion plausible in the refinement")
-    add("--device", help="auto (default), cpu, cuda, cuda:1, mps")
+    add_method(parser)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
-    add("--memory-gb", type=_positive, metavar="GB", help="most memory that may be used")
+    add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
+    add("--fixed-mask", **path, help="pairs: only what is inside counts")
+    add("--moving-mask", **path, help="pairs: only what is inside counts")
 
 
 def _reference(text: str) -> int | None:
@@ -65,16 +66,6 @@ def _reference(text: str) -> int | None:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is neither a frame number nor 'auto'")
     return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
-    return value
 
 
 def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -106,38 +97,52 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene |
     return 1 if bad else 0
 
 
-def _refinement(arguments: argparse.Namespace) -> object:
-    """The argument ``refine`` of ``register_cine``, None where nothing was said of it."""
-    changes = {"similarity": arguments.similarity, "regulariser": arguments.regulariser}
-    quality, changed = arguments.quality, any(changes.values())
-    if arguments.refine is False:
-        if quality or changed:
-            raise InputError(
-                "--no-refine leaves no refinement that --quality, --similarity or --regulariser could set."
-            )
-        return False
-    if quality and PRESETS[quality].refinement is None and (arguments.refine or changed):
-        raise InputError(f"--quality {quality} does not refine; leave out --refine, --similarity and --regulariser.")
-    return refinement_of(quality or DEFAULT_QUALITY, **changes) if changed else quality or arguments.refine
+_PAIR_FILES = ("labels", "moving_labels", "fixed_mask", "moving_mask")
 
 
 def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
     """The studies asked for by output folder name; a single one has the name ""."""
-    given = {"model": arguments.model, "reference": arguments.reference, "roi": arguments.roi}
-    given |= {"refine": _refinement(arguments), "device": arguments.device, "memory_gb": arguments.memory_gb}
-    options = {name: value for name, value in given.items() if value is not None}
-    if options.get("model") == "none":
-        options["model"] = None
     pair = (arguments.fixed, arguments.moving)
-    if (arguments.input is None) == (pair == (None, None)) or (pair != (None, None) and None in pair):
-        raise InputError("Name either --input, or both --fixed and --moving.")
-    if arguments.input is None and arguments.reference is not None:
-        raise InputError("With --fixed and --moving the fixed image is the reference; leave --reference out.")
-    if arguments.labels and (arguments.studies or len(arguments.input or ()) > 1):
-        raise InputError("--labels belongs to one study; register the studies one by one.")
-    rest = {"series": arguments.series, "labels": arguments.labels, "options": options}
+    given = (arguments.input is not None, pair != (None, None), arguments.pairs is not None)
+    if sum(given) != 1 or (given[1] and None in pair):
+        raise InputError("Name either --input, or both --fixed and --moving, or --pairs.")
+    options = method_options(arguments, pair=arguments.input is None)
+    options |= {} if arguments.roi is None else {"roi": arguments.roi}
     if arguments.input is None:
-        return {"": Study(arguments.fixed, moving=arguments.moving, **rest)}
+        if arguments.reference is not None:
+            raise InputError("The fixed image of a pair is the reference; leave --reference out.")
+        return _pairs(arguments, options)
+    extra = [name for name in _PAIR_FILES[1:] if getattr(arguments, name)]
+    if extra:
+        raise InputError(f"--{extra[0].replace('_', '-')} is for pairs; leave it out for a cine.")
+    if arguments.reference is not None:
+        options["reference"] = arguments.reference
+    return _cines(arguments, options)
+
+
+def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
+    files = {name: getattr(arguments, name) for name in _PAIR_FILES}
+    if arguments.pairs is None:
+        return {"": Study(arguments.fixed, moving=arguments.moving, options=options, **files)}
+    if any(files.values()):
+        raise InputError("Labels and masks of several pairs are named in the list; leave them out beside --pairs.")
+    rows = read_list(arguments.pairs, ("name", "fixed", "moving", *_PAIR_FILES))
+    for number, row in enumerate(rows, start=1):
+        if not {"fixed", "moving"} <= set(row):
+            raise InputError(f"Pair {number} of '{arguments.pairs}' needs a fixed and a moving image.")
+    stems = [f"{stem_of(Path(row['moving']))}-to-{stem_of(Path(row['fixed']))}" for row in rows]
+    studies = {}
+    for name, row in zip(names_of(rows, stems), rows, strict=True):
+        paths: dict[str, Any] = {key: Path(text) for key, text in row.items() if key != "name"}
+        studies[safe_name(name)] = Study(paths.pop("fixed"), options=options, **paths)
+    return studies
+
+
+def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
+    if arguments.labels and (arguments.studies or len(arguments.input) > 1):
+        raise InputError("--labels belongs to one study; register the studies one by one.")
+    series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
+    rest = {"series": series, "labels": arguments.labels, "options": options}
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():
@@ -147,11 +152,5 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
             raise InputError(f"The folder '{arguments.input[0]}' is empty.")
     elif len(sources) == 1:
         return {"": Study(sources[0], **rest)}
-    studies: dict[str, Study] = {}
-    for source in sources:
-        name = stem_of(source.resolve())
-        number = 2
-        while name in studies:
-            name, number = f"{stem_of(source.resolve())}-{number}", number + 1
-        studies[name] = Study(source, **rest)
-    return studies
+    names = names_of([{} for _ in sources], [stem_of(source.resolve()) for source in sources])
+    return {name: Study(source, **rest) for name, source in zip(names, sources, strict=True)}

@@ -17,9 +17,12 @@ from ..progress import CancelToken, ProgressCallback, Reporter
 from .console import unexpected
 
 if TYPE_CHECKING:
+    from ..io.read import Series
     from ..results.results import Results
 
 REPORT = "report.json"
+MASKS = ("fixed_mask", "moving_mask")
+_FILES = ("labels", "moving_labels", *MASKS)
 
 SaveScene: TypeAlias = "Callable[[Path, Results], None]"
 """Writes a Slicer scene of some results to the path of a ``.mrb``."""
@@ -31,15 +34,20 @@ class Study:
 
     Attributes
     ----------
-    series : which DICOM series of a folder.
+    series : which DICOM series of a folder; several UIDs, or "all", to be read as one.
     labels : label map of the reference frame, to be carried to every frame.
+    moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
+    fixed_mask, moving_mask : of a pair, where its images count.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
     source: Path
     moving: Path | None = None
-    series: str | None = None
+    series: Series = None
     labels: Path | None = None
+    moving_labels: Path | None = None
+    fixed_mask: Path | None = None
+    moving_mask: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -70,23 +78,27 @@ def register_study(
     from .. import io
     from ..report import tables, write_figures
     from ..results.labels import Labels
-    from ..results.write import write_results
+    from ..results.write import write_results, write_warped_labels
 
     reporter, clock = Reporter(progress, cancel), _Clock()
-    inputs = [path for path in (study.source, study.moving, study.labels) if path is not None]
+    inputs = [path for path in vars(study).values() if isinstance(path, Path)]
     with own_folder(folder, inputs) as work:
         reporter(0.0, f"Reading {study.source.name}")
         images = _read(study)
-        labels = io.read_labels(study.labels, images[0].grid) if study.labels else None
-        names = io.read_label_names(study.labels) if study.labels else {}
+        labels = Labels(*io.read_masks(study.labels, images[0].grid)) if study.labels else None
         clock.lap("read")
-        results = _register(images, {**study.options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
+        moving_labels = io.read_labels(study.moving_labels, images[-1].grid) if study.moving_labels else None
+        masks = {role: path for role in MASKS if (path := getattr(study, role)) is not None}
+        options = {**study.options, **masks_of(masks, images)}
+        results = _register(images, {**options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
         if labels is not None:
-            results = results.with_drawn(Labels.of_map(labels, names))
+            results = results.with_drawn(labels)
         clock.lap("register")
         reporter(0.6, "Measuring")
         with writing(folder):
             write_results(results, work, progress=reporter.part(0.65, 0.75), cancel=cancel)
+            if moving_labels is not None:
+                write_warped_labels(results, moving_labels, images[-1].grid, work)
             (work / "figures").mkdir()
             write_figures(work / "figures", results, reporter.part(0.75, 0.9))
             tables.write_csv(work / "frames.csv", tables.frame_rows(results))
@@ -122,6 +134,15 @@ def _read(study: Study) -> tuple[Cine, ...]:
     return io.read_image(study.source), io.read_image(study.moving)
 
 
+def masks_of(paths: Mapping[str, Path], pair: tuple[Cine, ...]) -> dict[str, Any]:
+    """The masks of a pair, each on the grid of its image, by the names of the options (``MASKS``)."""
+    from .. import io
+    from ..registration.affine import Mask
+
+    grids = {role: image.grid for role, image in zip(MASKS, pair, strict=False)}
+    return {role: Mask(io.read_labels(path, grids[role]), grids[role], path.name) for role, path in paths.items()}
+
+
 def _register(images: tuple[Cine, ...], options: Mapping[str, Any]) -> Results:
     """The results of a cine, or of a pair, which is a cine of two frames, the fixed image first."""
     from ..registration.register import follow, follow_pair
@@ -136,8 +157,8 @@ def _source(study: Study) -> object:
 
 
 def _settings(study: Study) -> dict[str, object]:
-    labels = str(study.labels.absolute()) if study.labels else None
-    return {"series": study.series, "labels": labels, **study.options}
+    files = {name: str(path.absolute()) for name in _FILES if (path := getattr(study, name)) is not None}
+    return {"series": study.series, "labels": None, **files, **study.options}
 
 
 def _written(work: Path) -> list[str]:

@@ -11,15 +11,27 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .dicom.series import SeriesInfo, list_series
-    from .fields import read_field, write_field
-    from .read import READERS, Reader, Request, read_cine, read_image, read_label_names, read_labels
+    from .fields import read_field, write_affine, write_field
+    from .points import read_points
+    from .read import (
+        READERS,
+        Reader,
+        Request,
+        read_cine,
+        read_frames,
+        read_image,
+        read_label_names,
+        read_labels,
+        read_masks,
+    )
     from .write import write_cine
 
 _MODULES = {
     **dict.fromkeys(("SeriesInfo", "list_series"), "dicom.series"),
-    **dict.fromkeys(("read_field", "write_field"), "fields"),
-    **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_image"), "read"),
-    **dict.fromkeys(("read_label_names", "read_labels"), "read"),
+    **dict.fromkeys(("read_field", "write_affine", "write_field"), "fields"),
+    "read_points": "points",
+    **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_frames", "read_image"), "read"),
+    **dict.fromkeys(("read_label_names", "read_labels", "read_masks"), "read"),
     "write_cine": "write",
 }
 
@@ -31,9 +43,13 @@ __all__ = [
     "list_series",
     "read_cine",
     "read_field",
+    "read_frames",
     "read_image",
     "read_label_names",
     "read_labels",
+    "read_masks",
+    "read_points",
+    "write_affine",
     "write_cine",
     "write_field",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import SimpleITK as sitk
 
 from .. import flow
 from ..errors import InputError
-from ..files import whole_file
+from ..files import expanded, whole_file
 from ..grid import Grid
+from .apart import field_as_image
 from .formats import suffix_of
-from .images import describe
+from .images import check_header, describe
 from .integrity import check_complete
 from .write import write_image
 
@@ -34,7 +36,7 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
     InputError : a shape that does not fit the grid, vectors that are not finite, or an unknown suffix.
     OutputError : the place cannot be written or is full; nothing is left behind.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     displacement = np.asarray(displacement, dtype=np.float32)
     if displacement.shape != (grid.ndim, *grid.shape):
         raise InputError(f"A field of shape {displacement.shape} does not fit a grid of {(grid.ndim, *grid.shape)}.")
@@ -61,6 +63,18 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
             sitk.WriteTransform(sitk.DisplacementFieldTransform(image), str(part))
 
 
+def write_affine(path: str | Path, matrix: np.ndarray) -> None:
+    """Write an affine matrix ``[4, 4]``, LPS mm, from a fixed to a moving point, as ITK has it (``.tfm`` or ``.h5``).
+
+    Slicer loads it as a linear transform to be applied to the moving image.
+    """
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(np.asarray(matrix, float)[:3, :3].ravel().tolist())
+    transform.SetTranslation(np.asarray(matrix, float)[:3, 3].tolist())
+    with whole_file(Path(path).expanduser()) as part:
+        sitk.WriteTransform(transform, str(part))
+
+
 def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
     """Read an ITK displacement field: the displacement ``[ndim, *grid.shape]`` in voxels, float32, and its grid.
 
@@ -70,18 +84,15 @@ def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
     ------
     InputError : missing, damaged, or not a displacement field in three dimensions.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise InputError(f"There is no file '{path}'.")
+    path = expanded(path)
+    check_header(path)
     try:
         if suffix_of(path) in _IMAGES:
             check_complete(path)
             image = sitk.ReadImage(str(path))
         else:
-            transform = sitk.ReadTransform(str(path))
-            if transform.GetName() != "DisplacementFieldTransform":
-                raise InputError(f"'{path}' holds a {transform.GetName()}, not a displacement field.")
-            image = sitk.DisplacementFieldTransform(transform).GetDisplacementField()
+            with tempfile.TemporaryDirectory() as folder:
+                image = sitk.ReadImage(str(field_as_image(path, Path(folder))))
     except RuntimeError as error:
         raise InputError(f"'{path}' cannot be read as a displacement field: {describe(error)}.") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
@@ -90,4 +101,6 @@ def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
         image = image[:, :, :1]
     grid = Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     vectors = np.moveaxis(sitk.GetArrayFromImage(image), -1, 0).reshape(3, *grid.shape)
+    if not np.isfinite(vectors).all():
+        raise InputError(f"'{path}' holds vectors that are not finite.")
     return flow.from_mm(vectors, grid).astype(np.float32), grid

@@ -13,17 +13,32 @@ import SimpleITK as sitk
 from ..cine import Cine
 from ..errors import InputError, MemoryBudgetError
 from ..grid import Grid, three
-from .formats import PICTURES, luminance, stem_of, suffix_of, usable_times
+from .formats import PICTURES, luminance, multivolume_times, numbers, stem_of, suffix_of, usable_times
+from .guard import check_budget as check_budget
+from .guard import require_file
+from .guard_headers import check_metaimage, check_nrrd
+from .guard_pictures import check_bitmap
 from .integrity import check_complete
+from .steps import openable, stored_step
 
 
-def check_budget(name: str, size: int, memory_gb: float | None) -> None:
-    """Raise ``MemoryBudgetError`` when ``size`` bytes of pixels are more than ``memory_gb``."""
-    if memory_gb is not None and size > memory_gb * 1e9:
-        raise MemoryBudgetError(
-            f"'{name}' holds {size / 1e9:.2f} GB of pixels, more than the {memory_gb:g} GB that may be used; "
-            "crop it, take fewer frames, or allow more memory."
-        )
+def check_header(path: Path) -> None:
+    """Look at the header of an image file before a library does, and at whether the file holds what it tells.
+
+    Raises
+    ------
+    InputError : not a file, a header that no file can have, or one that is not that of the data.
+    """
+    require_file(path)
+    suffix = suffix_of(path)
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start == b"NRRD" or suffix in (".nrrd", ".nhdr", ".seq.nrrd", ".seg.nrrd"):
+        check_nrrd(path)
+    elif suffix in (".mha", ".mhd"):
+        check_metaimage(path)
+    elif start.startswith(b"BM") or suffix == ".bmp":
+        check_bitmap(path)
 
 
 @dataclass(frozen=True)
@@ -85,10 +100,12 @@ def read_header(path: Path) -> Header:
     ------
     InputError : not an image that can be read, or its geometry is not one of an image.
     """
+    check_header(path)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with openable(path) as file:
+            reader.SetFileName(str(file))
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise InputError(f"'{path}' cannot be read as an image: {describe(error)}.") from error
     if reader.GetPixelID() not in _TYPES:
@@ -115,12 +132,12 @@ def read_header(path: Path) -> Header:
 
 
 def _time_axis(path: Path, size: tuple[int, ...], components: int, meta: Mapping[str, str]) -> int | None:
+    for axis in range(len(size)):  # of "list" where colours are the components, as Slicer writes them
+        if meta.get(f"NRRD_kinds[{axis}]") in ("time", "list"):
+            return axis
     listed = meta.get("NRRD_kinds[pixel]") == "list" or "MultiVolume.FrameLabels" in meta
     if components > 1 and (listed or _index_values(meta) is not None):
         return -1
-    for axis in range(len(size)):
-        if meta.get(f"NRRD_kinds[{axis}]") == "time":
-            return axis
     if len(size) > 4:
         raise InputError(f"'{path}' has {len(size)} axes {size}; a cine has at most four (X, Y, Z, time).")
     return 3 if len(size) == 4 else None
@@ -164,34 +181,27 @@ def _index_values(meta: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def _numbers(words: Sequence[str]) -> list[float]:
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        return []
-
-
 def frame_times(header: Header) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Frame times in seconds from the header, or None, and notes."""
-    meta, axis = header.meta, header.time_axis
+    meta, axis, count = header.meta, header.time_axis, header.frames
     if axis is None:
         return None, ()
+    unit = meta.get("NRRD_units[pixel]" if axis == -1 else f"NRRD_units[{axis}]") or meta.get("TimeUnit", "")
+    indexed = _index_values(meta)
+    if indexed is not None:
+        number, values = indexed
+        return usable_times(numbers(values.split()), meta.get(f"axis {number} index unit") or unit, count)
+    if "MultiVolume.FrameLabels" in meta:
+        return multivolume_times(meta, count)
     if axis == -1:
-        indexed = _index_values(meta)
-        if indexed is not None:
-            number, values = indexed
-            unit = meta.get(f"axis {number} index unit") or meta.get("NRRD_units[pixel]", "")
-            return usable_times(_numbers(values.split()), unit, header.frames)
-        if "MultiVolume.FrameLabels" in meta:
-            labels = _numbers(meta["MultiVolume.FrameLabels"].split(","))
-            return usable_times(labels, meta.get("MultiVolume.FrameIdentifyingDICOMTagUnits", ""), header.frames)
-        return None, ()
-    if "xyzt_units" in meta:
+        return usable_times(None, unit, count)
+    step, nifti_unit = stored_step(header.path, axis + (header.components > 1))
+    if step is None:
+        return usable_times(None, unit, count)
+    if nifti_unit is not None:
         # ITK has already turned NIfTI's milliseconds and microseconds into seconds
-        unit = "s" if int(meta["xyzt_units"]) & 0x38 in (8, 16, 24) else ""
-    else:
-        unit = meta.get(f"NRRD_units[{axis}]") or meta.get("TimeUnit", "")
-    return usable_times(header.origin[axis] + header.spacing[axis] * np.arange(header.frames), unit, header.frames)
+        unit = "s" if nifti_unit in ("ms", "us") else nifti_unit
+    return usable_times(header.origin[axis] + header.spacing[axis] * np.arange(count), unit, count)
 
 
 def read_pixels(header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -205,7 +215,8 @@ def read_pixels(header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     path = header.path
     check_complete(path)
     try:
-        image = sitk.ReadImage(str(path))  # the name keeps the image alive as long as the view of its pixels
+        with openable(path) as file:
+            image = sitk.ReadImage(str(file))  # the name keeps the image alive as long as the view of its pixels
         pixels = sitk.GetArrayViewFromImage(image)
     except RuntimeError as error:
         raise InputError(f"'{path}' is damaged or cut short: {describe(error)}.") from error
@@ -213,7 +224,7 @@ def read_pixels(header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
         raise MemoryBudgetError(f"'{path}' needs {header.pixel_bytes / 1e9:.2f} GB, which is not free.") from error
     notes: tuple[str, ...] = ()
     if header.components > 1 and header.time_axis != -1:
-        pixels, notes = _grey(path, pixels)
+        pixels, notes = _grey(header, pixels)
     if header.time_axis == -1:
         pixels = np.moveaxis(pixels, -1, 0) if header.components > 1 else pixels[None]
     elif header.time_axis is not None:
@@ -222,12 +233,14 @@ def read_pixels(header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array(pixels.reshape(header.frames, *header.grid.shape)), notes
 
 
-def _grey(path: Path, pixels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    if pixels.shape[-1] == 2 and suffix_of(path) in PICTURES:
+def _grey(header: Header, pixels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    picture = suffix_of(header.path) in PICTURES
+    colour = picture or pixels.dtype == np.uint8 or "color" in header.meta.get("NRRD_kinds[pixel]", "")
+    if pixels.shape[-1] == 2 and picture:
         return pixels[..., 0], ("The transparency of the pictures was ignored.",)
-    if pixels.shape[-1] not in (3, 4) or (pixels.dtype != np.uint8 and suffix_of(path) not in PICTURES):
+    if pixels.shape[-1] not in (3, 4) or not colour:
         raise InputError(
-            f"'{path}' holds vectors of {pixels.shape[-1]} components, not grey values; "
+            f"'{header.path}' holds vectors of {pixels.shape[-1]} components, not grey values; "
             "give a scalar image (in NRRD, frames over time need an axis of kind 'list')."
         )
     return luminance(pixels), ("Colour was turned into luminance (ITU-R BT.601).",)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -12,8 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from .formats import suffix_of
+from .guard import disagree
+from .steps import NIFTI, nifti_files, nifti_header, unzipped
 
 _CHUNK = 1 << 22
+_NIFTI_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 128: 3, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8, 2304: 4, 32: 8}
+"""Of a pixel, by the code of its type."""
 
 
 def check_complete(path: Path) -> None:
@@ -25,52 +28,53 @@ def check_complete(path: Path) -> None:
     """
     suffix = suffix_of(path)
     try:
-        if suffix in (".nii", ".nii.gz"):
+        if suffix in NIFTI:
             complete = _nifti_complete(path)
         elif suffix in (".jpg", ".jpeg"):
-            complete = b"\xff\xd9" in path.read_bytes()[-1024:]
+            complete = _jpeg_complete(path)
         elif suffix == ".bmp":
             with open(path, "rb") as file:
                 complete = path.stat().st_size >= struct.unpack("<I", file.read(6)[2:])[0]
         else:
             complete = True
-    except (OSError, EOFError, zlib.error, struct.error):
+    except InputError:
+        raise
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError):
         complete = False
     if not complete:
         raise InputError(f"'{path}' is cut short or damaged; copy it again.")
 
 
-def _nifti_header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], np.dtype | None, int, int]:
-    """Size, type (None where it is not floating point), bits a pixel and start of the pixels; NIfTI-1 or NIfTI-2."""
-    head = file.read(348)
-    order = "<" if struct.unpack("<i", head[:4])[0] in (348, 540) else ">"
-    if struct.unpack(order + "i", head[:4])[0] == 540:
-        kind, bits = struct.unpack(order + "2h", head[12:16])
-        dims, start = struct.unpack(order + "8q", head[16:80]), struct.unpack(order + "q", head[168:176])[0]
-    else:
-        kind, bits = struct.unpack(order + "2h", head[70:74])
-        dims, start = struct.unpack(order + "8h", head[40:56]), struct.unpack(order + "f", head[108:112])[0]
-    dtype = {16: np.dtype(order + "f4"), 64: np.dtype(order + "f8")}.get(kind)
-    return tuple(max(n, 1) for n in dims[1 : dims[0] + 1]), dtype, bits, int(start)
+def _jpeg_complete(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except Exception:  # it raises almost anything on damaged data
+        return False
+    return b"\xff\xd9" in path.read_bytes()[-1024:]
 
 
 def _nifti_complete(path: Path) -> bool:
-    with open(path, "rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else open(path, "rb") as file:
-        size, dtype, bits, start = _nifti_header(file)
-        need, have = int(np.prod(size, dtype=np.int64)) * bits // 8, 0
-        if start < 0 or start > 1 << 40:
-            return False
+    head, body = nifti_files(path)
+    header = nifti_header(head)
+    size, dtype, start = header.size, header.dtype, header.start
+    if min(size, default=0) < 1 or not 0 <= start < 1 << 40:
+        return False
+    with unzipped(body) as file:
+        need, have = math.prod(map(int, size)) * header.bits // 8, 0
         file.seek(start)
-        while have < need and (chunk := file.read(_CHUNK)):
+        while have < need and (chunk := file.read(min(_CHUNK, need - have))):
             if dtype is not None:
                 pixels = np.frombuffer(chunk[: len(chunk) // dtype.itemsize * dtype.itemsize], dtype)
                 wrong = np.flatnonzero(~np.isfinite(pixels))
                 if len(wrong):
-                    frame = (have // dtype.itemsize + int(wrong[0])) // int(np.prod(size[:3], dtype=np.int64))
+                    frame = (have // dtype.itemsize + int(wrong[0])) // math.prod(size[:3])
                     raise InputError(
                         f"Frame {frame} of '{path}' has NaN or infinite pixels; replace them (for example with 0)."
                     )
             have += len(chunk)
-    return have >= need
+        if have == need and file.read(1):
+            raise disagree(path, more=True)
+    return have == need

@@ -7,24 +7,28 @@ To add a reader is to add an entry; it is asked before those that are there:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError
+from ..files import expanded
 from ..grid import Grid
 from ..registry import Registry
 from .dicom.classic import read_classic
 from .dicom.multiframe import read_multiframe
-from .dicom.series import choose_series, find_dicom, is_dicom, series_of
-from .formats import PICTURES, SUFFIXES, listing, natural, stem_of, suffix_of
+from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of
+from .formats import PICTURES, SUFFIXES, natural, stem_of, suffix_of
+from .guard import require_file
 from .images import read_file, read_list
+from .segments import LabelMasks, merged, misplaced, read_segments, segment_names
 
 Source = str | Path | Sequence[str | Path]
+Series = str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,17 @@ class Request:
     Attributes
     ----------
     paths : one file or folder, or several files in the order of time.
-    series : which DICOM series of several.
+    series : which DICOM series of several; several UIDs, or "all", to be read as one.
     name : of the cine, "" for that of the file or folder.
     memory_gb : refuse, before pixels are read, what holds more gigabytes of them.
+    alone : take a DICOM file by itself, and not for the series that it is one of.
     """
 
     paths: tuple[Path, ...]
-    series: str | None = None
+    series: Series = None
     name: str = ""
     memory_gb: float | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,15 +63,17 @@ READERS: Registry[Reader] = Registry("reader")
 
 
 def read_cine(
-    source: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
+    source: Source, *, series: Series = None, name: str | None = None, memory_gb: float | None = None
 ) -> Cine:
     """Read frames over time.
 
     Parameters
     ----------
     source : a ``.seq.nrrd``, four-dimensional NRRD, NIfTI or MetaImage file, a multi-frame DICOM file (Enhanced MR,
-        ultrasound), a folder of classic DICOM or of image files, or a list of image files in the order of time.
-    series : SeriesInstanceUID to take from a DICOM folder that holds several (see ``list_series``).
+        ultrasound), a folder of DICOM or of image files, or a list of image files in the order of time. One image of
+        a DICOM series stands for its series in its folder.
+    series : SeriesInstanceUID to take from a DICOM folder that holds several (see ``list_series``); several of them,
+        or "all", are joined where they are the slices or phases of one acquisition.
     name : name of the cine; by default that of the file or folder.
     memory_gb : refuse, before pixels are read, what holds more gigabytes of them.
 
@@ -89,7 +97,7 @@ def read_cine(
     >>> cine.frames.shape, cine.grid.spacing, cine.time_unit
     ((3, 32, 32), (1.8, 1.8, 1.0), 's')
     """
-    cine = _read(source, series, name, memory_gb)
+    cine = _read(source, series, name, memory_gb, alone=False)
     if len(cine) < 2:
         raise InputError(
             f"'{_title(source)}' holds one image of {cine.grid.size} voxels, not frames over time. Give a .seq.nrrd or "
@@ -99,14 +107,17 @@ def read_cine(
     return cine
 
 
-def read_image(
-    path: Source, *, series: str | None = None, name: str | None = None, memory_gb: float | None = None
-) -> Cine:
+def read_frames(source: Source, *, series: Series = None, name: str | None = None) -> Cine:
+    """Read frames over time, or one image as a cine of one frame; else as ``read_cine``."""
+    return _read(source, series, name, None, alone=False)
+
+
+def read_image(path: Source, *, series: Series = None, name: str | None = None, memory_gb: float | None = None) -> Cine:
     """Read one image, 2D or 3D, as a cine of one frame: an image file, a DICOM file, or a folder of DICOM slices.
 
     Parameters and errors are those of ``read_cine``; more than one frame is an ``InputError``.
     """
-    image = _read(path, series, name, memory_gb)
+    image = _read(path, series, name, memory_gb, alone=True)
     if len(image) > 1:
         raise InputError(f"'{_title(path)}' holds {len(image)} frames where one image is needed; save one frame of it.")
     return image
@@ -119,58 +130,43 @@ def read_labels(path: str | Path, grid: Grid) -> np.ndarray:
 
     Raises
     ------
-    InputError : it cannot be read, holds other than whole numbers, or lies on another grid.
+    InputError : it cannot be read, holds other than whole numbers, lies on another grid, or is a segmentation whose
+        segments overlap (``read_masks`` reads those).
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
+    if suffix_of(path) == ".seg.nrrd":
+        return merged(read_masks(path, grid), path)
     image = read_image(path)
     labels = image.frames[0]
     if labels.dtype.kind == "f":
         if not np.array_equal(labels, np.rint(labels)):
             raise InputError(f"'{path}' has non-integer values, so it is not a label map; give one with whole numbers.")
         labels = labels.astype(np.int32)
-    if suffix_of(path) == ".seg.nrrd":
-        labels = _uncropped(labels, image.grid, grid, path)
-    elif suffix_of(path) in PICTURES and image.grid.size == grid.size:
+    if suffix_of(path) in PICTURES and image.grid.size == grid.size:
         pass  # pictures store no geometry: the size must do
     elif not image.grid.matches(grid, tolerance=1e-2):
-        raise _misplaced(path, image.grid, grid)
+        raise misplaced(path, image.grid, grid)
     return np.ascontiguousarray(labels)
+
+
+def read_masks(path: str | Path, grid: Grid) -> LabelMasks:
+    """Read regions that lie on ``grid``, one by one: those of a ``.seg.nrrd`` may overlap. Raises as ``read_labels``.
+
+    ``Labels(*read_masks(path, grid))`` are the labels that results carry along.
+    """
+    path = expanded(path)
+    if suffix_of(path) == ".seg.nrrd":
+        return read_segments(path, grid)
+    labels = read_labels(path, grid)
+    values = tuple(int(value) for value in np.unique(labels) if value != 0)
+    masks = np.array([labels == value for value in values], np.uint8).reshape(-1, *labels.shape)
+    return LabelMasks(masks, values, tuple(f"label {value}" for value in values), labels.dtype)
 
 
 def read_label_names(path: str | Path) -> dict[int, str]:
     """What a ``.seg.nrrd`` of Slicer calls its labels: value -> name; empty for every other file."""
-    path = Path(path).expanduser()
-    if suffix_of(path) != ".seg.nrrd":
-        return {}
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
-    keys = [key for key in header.GetMetaDataKeys() if key.startswith("Segment") and key.endswith("_LabelValue")]
-    names = {key: key.removesuffix("LabelValue") + "Name" for key in keys}
-    return {int(header.GetMetaData(key)): header.GetMetaData(n) for key, n in names.items() if header.HasMetaDataKey(n)}
-
-
-def _misplaced(path: Path, found: Grid, wanted: Grid) -> InputError:
-    def words(grid: Grid) -> str:
-        spacing, origin = (", ".join(f"{v:.4g}" for v in values) for values in (grid.spacing, grid.origin))
-        return f"{grid.size} voxels, spacing ({spacing}) mm, origin ({origin}) mm"
-
-    return InputError(
-        f"The labels in '{path}' lie on another grid ({words(found)}) than the images ({words(wanted)}); "
-        "draw them on the reference frame, or resample them to its geometry (nearest neighbour)."
-    )
-
-
-def _uncropped(labels: np.ndarray, found: Grid, grid: Grid, path: Path) -> np.ndarray:
-    start = np.rint(np.linalg.solve(grid.matrix, found.matrix[:, 3])[:3]).astype(int)
-    origin = tuple(grid.matrix[:3, :3] @ start + grid.origin)
-    aligned = Grid(found.size, grid.spacing, origin, grid.direction).matches(found, tolerance=1e-2)
-    if not aligned or np.any(start < 0) or np.any(start + found.size > grid.size):
-        raise _misplaced(path, found, grid)
-    whole = np.zeros(tuple(reversed(grid.size)), labels.dtype)
-    place = tuple(slice(s, s + n) for s, n in zip(start[::-1], found.size[::-1], strict=True))
-    whole[place] = labels.reshape(tuple(reversed(found.size)))
-    return whole.reshape(grid.shape)
+    path = expanded(path)
+    return segment_names(path) if suffix_of(path) == ".seg.nrrd" else {}
 
 
 def _title(source: Source) -> str:
@@ -179,31 +175,17 @@ def _title(source: Source) -> str:
     return f"{source[0]} ..." if len(source) > 1 else str(source[0])
 
 
-def _read(source: Source, series: str | None, name: str | None, memory_gb: float | None) -> Cine:
+def _read(source: Source, series: Series, name: str | None, memory_gb: float | None, alone: bool) -> Cine:
     sources = [source] if isinstance(source, (str, Path)) else list(source)
-    paths = tuple(Path(path).expanduser() for path in sources)
+    paths = tuple(expanded(path) for path in sources)
     if not paths:
         raise InputError("No files were given.")
     for path in paths:
-        if len(paths) > 1 or not path.is_dir():
-            _check_file(path)
-    request = Request(paths, series, name or "", memory_gb)
+        if len(paths) > 1 or not os.path.isdir(path):
+            require_file(path)
+    request = Request(paths, series, name or "", memory_gb, alone)
     reader = next(reader for reader in reversed(list(READERS.values())) if reader.accepts(paths))
     return reader.read(request)
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder; give its files, or the folder alone.")
-    if not path.is_file():
-        raise InputError(f"There is no file or folder '{path}'.")
-    try:
-        with open(path, "rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise InputError(f"'{path}' may not be read: {error.strerror}.") from error
-    if empty:
-        raise InputError(f"'{path}' is an empty file.")
 
 
 def _read_image_file(request: Request) -> Cine:
@@ -220,20 +202,30 @@ def _read_image_files(request: Request) -> Cine:
 
 def _read_dicom_files(request: Request) -> Cine:
     first, series = request.paths[0], request.series
-    if len(request.paths) == 1:
-        return _read_series(request.paths, None, request.name or first.stem, request.memory_gb)
-    return _read_series(request.paths, series, request.name or first.parent.name, request.memory_gb)
+    if len(request.paths) > 1:
+        return _read_series(request.paths, series, request.name or first.parent.name, request.memory_gb)
+    name = request.name or first.stem
+    files = (first,) if request.alone else _files_of_series(first)
+    cine = _read_series(files, None, name, request.memory_gb)
+    if len(files) == 1:
+        return cine
+    note = f"'{first.name}' is one of {len(files)} files of its series; all were read."
+    return replace(cine, notes=(note, *cine.notes))
 
 
-def _read_series(paths: Sequence[Path], series: str | None, name: str, memory_gb: float | None) -> Cine:
+def _files_of_series(path: Path) -> tuple[Path, ...]:
+    """A file with all others of its series in its folder; alone where it holds frames over time of one view."""
+    (info,) = series_of([path]) or (None,)
+    if info is None or (info.multiframe and not holds_places(path)):
+        return (path,)
+    beside = [other for other in path.parent.iterdir() if other.is_file() and is_dicom(other)]
+    same = [other for other in series_of(sorted(beside, key=natural)) if other.uid == info.uid]
+    return same[0].files if same else (path,)
+
+
+def _read_series(paths: Sequence[Path], series: Series, name: str, memory_gb: float | None) -> Cine:
     info = choose_series(series_of(paths), series, name)
-    if not info.multiframe:
-        return read_classic(info, name, memory_gb)
-    if len(info.files) > 1:
-        raise InputError(
-            f"Series {info.uid} of '{name}' has several multi-frame files ({listing(info.files)}); give one of them."
-        )
-    return read_multiframe(info.files[0], name, memory_gb)
+    return read_multiframe(info.files, name, memory_gb) if info.multiframe else read_classic(info, name, memory_gb)
 
 
 def _read_folder(request: Request) -> Cine:
@@ -255,7 +247,7 @@ def _read_folder(request: Request) -> Cine:
     if len(images) == 1:
         return read_file(images[0], name, request.memory_gb)
     for path in images:
-        _check_file(path)
+        require_file(path)
     return read_list(images, name, request.memory_gb)
 
 

@@ -10,9 +10,9 @@ import SimpleITK as sitk
 
 from ..cine import Cine
 from ..errors import InputError
-from ..files import whole_file, whole_folder
+from ..files import expanded, whole_file, whole_folder
 from ..grid import Grid
-from .formats import PICTURES, suffix_of
+from .formats import PICTURES, spelled, suffix_of
 from .integrity import check_complete
 
 _NRRD_TYPES = {
@@ -73,7 +73,7 @@ def write_cine(path: str | Path, frames: np.ndarray, like: Cine) -> None:
     >>> read_cine("cine.nii.gz").times.round(3).tolist()
     [0.0, 0.04, 0.08]
     """
-    path, grid = Path(path).expanduser(), like.grid
+    path, grid = expanded(path), like.grid
     frames = np.asarray(frames)
     if frames.shape != (len(like), *grid.shape):
         raise InputError(f"Frames of shape {frames.shape} do not fit '{like.name}' ({len(like)}, *{grid.shape}).")
@@ -129,7 +129,7 @@ def _sequence_header(frames: np.ndarray, like: Cine) -> bytes:
         f"space origin: {vector(np.array(grid.origin))}",
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
         "axis 3 index type:=numeric",
-        f"axis 3 index values:={' '.join(f'{t:.10g}' for t in like.times)}",
+        f"axis 3 index values:={' '.join(spelled(like.times))}",
     ]
     return ("\n".join(lines) + "\n\n").encode("ascii")
 

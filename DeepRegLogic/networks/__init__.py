@@ -9,7 +9,17 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from .base import GENERATE, NETWORKS, REGISTER, UNCERTAINTY, CineNetwork, MotionNetwork, build
+from .base import (
+    GENERATE,
+    NETWORKS,
+    PAIR,
+    REGISTER,
+    REGULARITY,
+    UNCERTAINTY,
+    CineNetwork,
+    MotionNetwork,
+    build,
+)
 from .dragnet import DragNet
 from .dragnet_flow import DragNetFlow
 from .tlrn import TLRN
@@ -21,7 +31,9 @@ for _file in pkgutil.iter_modules(__path__):
 __all__ = [
     "GENERATE",
     "NETWORKS",
+    "PAIR",
     "REGISTER",
+    "REGULARITY",
     "TLRN",
     "UNCERTAINTY",
     "CineNetwork",

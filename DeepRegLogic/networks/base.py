@@ -23,7 +23,8 @@ SLOPE = 0.2
 """Of every leaky rectifier."""
 
 REGISTER, GENERATE, UNCERTAINTY = "register", "generate", "uncertainty"
-"""What networks can do, as cards list it."""
+PAIR, REGULARITY = "pair", "regularity"
+"""What networks can do, as cards list it: "pair" is registering two images that need be no neighbours in a cine."""
 
 
 class MotionNetwork(nn.Module):
@@ -33,7 +34,7 @@ class MotionNetwork(nn.Module):
     ----------
     ndim : 2 or 3 spatial axes; a network of 2 takes stacks slice by slice.
     divisor : sizes are brought to a multiple of it by the network itself: images of any size may come.
-    capabilities : of the class, a share of "register", "generate" and "uncertainty".
+    capabilities : of the class, a share of "register", "pair", "generate", "uncertainty" and "regularity".
     training_task : name of the task in ``training.tasks`` that trains it.
     """
 
@@ -61,8 +62,19 @@ class MotionNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    def estimate_at(self, reference: torch.Tensor, frames: torch.Tensor, regularity: float) -> Transformation:
+        """``estimate`` at a regularity from 0 (the softest motion) to 1 (the stiffest); of networks with the
+        capability "regularity", which were trained with the weight of the regulariser as an input (Hoopes et al. 2021).
+        """
+        raise NotImplementedError
+
     def new_motion(
-        self, images: torch.Tensor, n_frames: int, phase: torch.Tensor, generator: torch.Generator | None = None
+        self,
+        images: torch.Tensor,
+        n_frames: int,
+        phase: torch.Tensor,
+        generator: torch.Generator | None = None,
+        independent: bool = False,
     ) -> Iterator[Transformation]:
         """Draw the motion of N cines that begin with real frames; of networks with the capability "generate".
 
@@ -71,6 +83,8 @@ class MotionNetwork(nn.Module):
         images : ``[N, k, 1, H, W]`` in [0, 1], the first k frames of N cines.
         n_frames : of a cine, the real ones included.
         phase : where the frames are in the cycle, ``[N, n_frames]`` from 0 to 1.
+        independent : whether every frame has noise of its own, and its motion is drawn as well; otherwise one noise
+            drives a whole cine, and its motion is what is likeliest.
 
         Yields
         ------
@@ -196,11 +210,16 @@ class CineNetwork(MotionNetwork):
         Stationary velocities ``[N, T, ndim, *spatial]`` in voxels, float32: ``flow.exp(v)`` resamples a frame onto the
         reference, ``flow.exp(-v)`` the reference onto the frame.
         """
-        spatial = tuple(reference.shape[2:])
-        batch, count = frames.shape[:2]
+        return self.cropped(self.head_output(reference, frames), reference)
+
+    def head_output(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        """What the last layer gives ``[N * T, C, *padded]``, for images padded to a multiple of ``divisor``."""
         moving, fixed = pairs_of(reference, frames, self.ndim)
         pairs = torch.cat([fixed, moving], dim=1)
-        features = self.features(channels_last(padded(pairs, self.divisor)), batch)
+        features = self.features(channels_last(padded(pairs, self.divisor)), len(frames))
         with torch.autocast(features.device.type, enabled=False):
-            velocity = cropped(self.head(features.float()), spatial)
-        return velocity.reshape(batch, count, -1, *spatial)
+            return self.head(features.float())
+
+    def cropped(self, padded: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """``[N * T, C, *padded]`` to ``[N, T, C, *spatial]``, the part that the images cover."""
+        return cropped(padded, reference.shape[2:]).unflatten(0, (len(reference), -1))

@@ -9,7 +9,7 @@ from torch import nn
 
 from .. import flow
 from ..transformations import VelocitySteps
-from .base import MotionNetwork, build, pairs_of, register
+from .base import PAIR, REGISTER, MotionNetwork, build, pairs_of, register
 
 
 @register("cascade")
@@ -25,6 +25,8 @@ class Cascade(MotionNetwork):
     The flows are composed: the newest, which lies on the fixed image, comes first. The inverse is exact. (Published
     with displacements.)
     """
+
+    capabilities = frozenset({REGISTER, PAIR})
 
     def __init__(
         self,

@@ -8,7 +8,19 @@ import torch
 from torch import nn
 
 from ..transformations import StationaryVelocity
-from .base import CONVOLUTION, SLOPE, MotionNetwork, cropped, padded, pairs_of, register, start_near_identity
+from .base import (
+    CONVOLUTION,
+    PAIR,
+    REGISTER,
+    REGULARITY,
+    SLOPE,
+    MotionNetwork,
+    cropped,
+    padded,
+    pairs_of,
+    register,
+    start_near_identity,
+)
 
 
 class _Conditional(nn.Module):
@@ -30,8 +42,8 @@ class ConditionalVoxelMorph(MotionNetwork):
     """A VoxelMorph-like U-Net that takes the smoothness, a number from 0 to 1, as an input.
 
     Hoopes et al. 2021 (HyperMorph) let a network make all weights from that number; here it scales and shifts the
-    channels of every convolution, as Mok and Chung 2021 (conditional LapIRN) do: a slider at no cost. ``smoothness`` is
-    an attribute: set it, and ask again. The task "conditional" trains with all of them.
+    channels of every convolution, as Mok and Chung 2021 (conditional LapIRN) do: a slider at no cost. ``estimate`` has
+    that of the attribute ``smoothness``, ``estimate_at`` any. The task "conditional" trains with all of them.
 
     Parameters
     ----------
@@ -39,6 +51,7 @@ class ConditionalVoxelMorph(MotionNetwork):
     channels : of the levels at the whole, 1/2, 1/4, ... of the resolution.
     """
 
+    capabilities = frozenset({REGISTER, PAIR, REGULARITY})
     training_task = "conditional"
 
     def __init__(self, ndim: int = 2, channels: Sequence[int] = (16, 32, 32, 32), embedding: int = 32) -> None:
@@ -60,6 +73,13 @@ class ConditionalVoxelMorph(MotionNetwork):
         )
         self.head = CONVOLUTION[ndim](channels[0], ndim, 3, padding=1)
         start_near_identity(self, self.head)
+
+    def estimate_at(self, reference: torch.Tensor, frames: torch.Tensor, regularity: float) -> StationaryVelocity:
+        usual, self.smoothness = self.smoothness, regularity
+        try:
+            return self.estimate(reference, frames)
+        finally:
+            self.smoothness = usual
 
     def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
         x = padded(torch.cat(pairs_of(reference, frames, self.ndim), dim=1), self.divisor)

@@ -11,7 +11,7 @@ from torch import nn
 
 from .. import flow
 from ..transformations import Displacement
-from .base import CONVOLUTION, MotionNetwork, cropped, padded, pairs_of, register
+from .base import CONVOLUTION, PAIR, REGISTER, MotionNetwork, cropped, padded, pairs_of, register
 
 FEATURES = (64, 32, 32, 16, 8)
 """Channels of the pyramid from 1/16 to the whole resolution; the third is 16 in the text, 32 by the counts."""
@@ -100,6 +100,7 @@ class DCCNNLSTM(MotionNetwork):
     widths, features : channels of the pyramid, down and up.
     """
 
+    capabilities = frozenset({REGISTER, PAIR})
     training_task = "dccnn-lstm"
     divisor = 16
 

@@ -35,6 +35,10 @@ from .layers import (
 )
 
 
+def _mean(distribution: Gaussian | MotionGaussian) -> torch.Tensor:
+    return distribution.mean
+
+
 @register("dragnet")
 class DragNet(MotionNetwork):
     """The published network, with 1 218 253 parameters: images of any size go through a grid of 128 x 128 pixels.
@@ -158,7 +162,8 @@ class DragNet(MotionNetwork):
         n_frames: int,
         draw: Callable[[Gaussian], torch.Tensor],
         phase: torch.Tensor | None = None,
-    ) -> Iterator[tuple[MotionGaussian, torch.Tensor]]:
+        draw_motion: Callable[[MotionGaussian], torch.Tensor] = _mean,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Go on from real frames with frames of the memory's own (sections 3.5 and 3.6 of the paper).
 
         At every time step z comes from its prior given the memory, the motion from z and the moving image, and the
@@ -170,11 +175,12 @@ class DragNet(MotionNetwork):
         n_frames : of a cine, the real ones included.
         draw : takes the prior of z ``[N, d]`` and gives its value; for the real frames the posterior's mean is taken.
         phase : ``[N, n_frames]``, as for ``posterior``.
+        draw_motion : takes the distribution of the motion and gives its value.
 
         Yields
         ------
-        For the frames 1 to ``n_frames - 1`` the motion ``[N, ...]``, and the displacement ``[N, 2, H, W]`` that
-        resamples the first frame onto that one.
+        For the frames 1 to ``n_frames - 1`` the motion, and the displacement that resamples the first frame onto that
+        one, both ``[N, 2, H, W]``.
         """
         count, _, rows, columns = images.shape[1:]
         fitted = self.fit(images.flatten(0, 1)).unflatten(0, images.shape[:2])
@@ -191,8 +197,8 @@ class DragNet(MotionNetwork):
         for t in range(1, n_frames):
             z = self.infer(state, evidence(t)).mean if t < count else draw(self.prior(state, like, moving[-1]))
             latents = self.latent_features(z, self.cells(moving[-1]))
-            motion = self.decode(latents, moving, (rows, columns))
-            back = self.pull_back(motion.mean, back)
+            motion = draw_motion(self.decode(latents, moving, (rows, columns)))
+            back = self.pull_back(motion, back)
             yield motion, back
             if t + 1 < n_frames:
                 if t < count:
@@ -204,13 +210,21 @@ class DragNet(MotionNetwork):
                     moving = made
 
     def new_motion(
-        self, images: torch.Tensor, n_frames: int, phase: torch.Tensor, generator: torch.Generator | None = None
+        self,
+        images: torch.Tensor,
+        n_frames: int,
+        phase: torch.Tensor,
+        generator: torch.Generator | None = None,
+        independent: bool = False,
     ) -> Iterator[Transformation]:
-        noise = self.shared_noise(images, phase, generator)
-        for motion, back in self.rollout(images, n_frames, noise, phase):
+        def drawn(distribution: Gaussian | MotionGaussian) -> torch.Tensor:
+            return distribution.sample(generator)
+
+        noise = drawn if independent else self.shared_noise(images, phase, generator)
+        for motion, back in self.rollout(images, n_frames, noise, phase, drawn if independent else _mean):
             yield self.transformation(motion, back)
 
-    def transformation(self, motion: MotionGaussian, back: torch.Tensor) -> Transformation:
+    def transformation(self, motion: torch.Tensor, back: torch.Tensor) -> Transformation:
         """What a step of ``rollout`` is of the first frame."""
         return Displacement.from_inverse(back)
 
@@ -241,11 +255,15 @@ class DragNet(MotionNetwork):
             images[:, targets].flatten(0, 1), images[:, sources].flatten(0, 1), features[:, targets].flatten(0, 1)
         )
         evidence = evidence.unflatten(0, (len(images), -1))
-        state = self.initial_state(features[:, 0], evidence[:, 0], _phases(phase, order[0]))
+
+        def value(latent: Gaussian) -> torch.Tensor:
+            return latent.sample(generator) if draw else latent.mean
+
+        state = self.initial_state(features[:, 0], evidence[:, 0], _phases(phase, order[0]), value)
         steps = []
         for step, target in enumerate(order):
             latent = self.infer(state, evidence[:, step + 1])
-            z = latent.sample(generator) if draw else latent.mean
+            z = value(latent)
             latents = self.latent_features(z, self.cells(features))
             steps.append((latent, self.prior(state, latent.mean, features[:, sources[step + 1]]), latents))
             if step + 1 < len(order):
@@ -279,10 +297,19 @@ class DragNet(MotionNetwork):
         """What the posterior of z sees of a frame: from images that ``fit`` made fit, and the fixed one's features."""
         return features
 
-    def initial_state(self, features: torch.Tensor, evidence: torch.Tensor, phase: torch.Tensor | None = None) -> State:
-        """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N, 2]``: the first, the next."""
+    def initial_state(
+        self,
+        features: torch.Tensor,
+        evidence: torch.Tensor,
+        phase: torch.Tensor | None = None,
+        value: Callable[[Gaussian], torch.Tensor] = _mean,
+    ) -> State:
+        """The memory after the first frame's features ``[N, C, h, w]``; ``phase`` ``[N, 2]``: the first, the next.
+
+        ``value`` takes the posterior of that frame's z and gives its value.
+        """
         state = self.memory.zeros(features) if self.recurrent else []
-        latents = self.latent_features(self.infer(state, evidence).mean, self.cells(features))
+        latents = self.latent_features(value(self.infer(state, evidence)), self.cells(features))
         return self.update(state, latents, features, phase)
 
     def infer(self, state: State, evidence: torch.Tensor) -> Gaussian:

@@ -152,8 +152,8 @@ class DragNetFlow(DragNet):
         motion = self.posterior(reference, frames).motion
         return StationaryVelocity(motion.mean.flatten(0, 1), motion.covariance().flatten(0, 1))
 
-    def transformation(self, motion: MotionGaussian, back: torch.Tensor) -> StationaryVelocity:
-        return StationaryVelocity(motion.mean)
+    def transformation(self, motion: torch.Tensor, back: torch.Tensor) -> StationaryVelocity:
+        return StationaryVelocity(motion)
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         rows, columns = (-n % self.divisor for n in images.shape[2:])

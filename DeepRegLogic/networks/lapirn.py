@@ -8,7 +8,18 @@ from torch import nn
 
 from .. import flow
 from ..transformations import StationaryVelocity
-from .base import CONVOLUTION, SLOPE, MotionNetwork, cropped, padded, pairs_of, register, start_near_identity
+from .base import (
+    CONVOLUTION,
+    PAIR,
+    REGISTER,
+    SLOPE,
+    MotionNetwork,
+    cropped,
+    padded,
+    pairs_of,
+    register,
+    start_near_identity,
+)
 
 
 class _Residual(nn.Module):
@@ -65,6 +76,7 @@ class LapIRN(MotionNetwork):
     channels, blocks : of every level's network; 28 channels and 5 residual blocks as published.
     """
 
+    capabilities = frozenset({REGISTER, PAIR})
     divisor = 8
 
     def __init__(self, ndim: int = 2, channels: int = 28, blocks: int = 5) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from .. import flow
 from ..descriptors import self_similarity
 from ..transformations import StationaryVelocity
-from .base import CONVOLUTION, SLOPE, MotionNetwork, cropped, padded, pairs_of, register, start_near_identity
+from .base import CONVOLUTION, PAIR, SLOPE, MotionNetwork, cropped, padded, pairs_of, register, start_near_identity
 
 _SQUARINGS = 4
 SELF_SIMILARITIES = {2: 4, 3: 12}
@@ -119,6 +119,8 @@ class SymmetricPyramid(MotionNetwork):
     ndim : number of spatial axes, 2 or 3.
     channels : of the levels at 1/2, 1/4, ... of the resolution.
     """
+
+    capabilities = frozenset({PAIR})
 
     def __init__(
         self, ndim: int = 2, channels: Sequence[int] = (16, 24, 32, 32), repeats: int = 1, smoothing: float = 0.7

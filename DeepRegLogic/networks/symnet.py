@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from ..transformations import VelocitySteps
-from .base import pairs_of, register
+from .base import PAIR, REGISTER, pairs_of, register
 from .voxelmorph import VoxelMorph
 
 
@@ -23,6 +23,8 @@ class SYMNet(VoxelMorph):
     ----------
     ndim, channels, final : see ``VoxelMorph``.
     """
+
+    capabilities = frozenset({REGISTER, PAIR})
 
     def __init__(
         self, ndim: int = 2, channels: Sequence[int] = (16, 32, 32, 32, 32, 32), final: Sequence[int] = (16, 16)

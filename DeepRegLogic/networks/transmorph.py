@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
@@ -14,7 +15,7 @@ from torch import nn
 from .. import flow
 from ..transformations import Displacement, StationaryVelocity
 from ..uncertainty.sampling import sampled
-from .base import CONVOLUTION, REGISTER, UNCERTAINTY, MotionNetwork, cropped, padded, pairs_of, register
+from .base import CONVOLUTION, PAIR, REGISTER, UNCERTAINTY, MotionNetwork, cropped, padded, pairs_of, register
 
 
 class Size(NamedTuple):
@@ -147,6 +148,7 @@ class SwinNetwork(MotionNetwork):
     dropout : of the transformer's numbers, in training.
     """
 
+    capabilities: ClassVar[frozenset[str]] = frozenset({REGISTER, PAIR})
     divisor = 32
 
     def __init__(self, ndim: int = 2, size: str = "small", dropout: float = 0.0) -> None:
@@ -220,7 +222,7 @@ class BayesianTransMorph(TransMorph):
     Every pair is asked with the same random numbers, so that an answer does not depend on the pairs beside it.
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({REGISTER, UNCERTAINTY})
+    capabilities: ClassVar[frozenset[str]] = frozenset({REGISTER, PAIR, UNCERTAINTY})
 
     def __init__(self, ndim: int = 2, size: str = "small", dropout: float = 0.15, passes: int = 25) -> None:
         super().__init__(ndim, size, dropout)
@@ -254,7 +256,7 @@ class DiffeomorphicTransMorph(HalfResolution):
     Trained as the probabilistic VoxelMorph (Dalca et al. 2019).
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({REGISTER, UNCERTAINTY})
+    capabilities: ClassVar[frozenset[str]] = frozenset({REGISTER, PAIR, UNCERTAINTY})
     training_task = "sampling"
 
     def __init__(self, ndim: int = 2, size: str = "small") -> None:
@@ -264,17 +266,24 @@ class DiffeomorphicTransMorph(HalfResolution):
         assert self.log_variance.bias is not None
         nn.init.constant_(self.log_variance.bias, -4.0)
 
+    def own_distribution(self, reference: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and logarithm of the variance ``[N * T, ndim, *half]`` at half the resolution, in its voxels."""
+        features = self.at_half(self.pairs(reference, frames))
+        with torch.autocast(features.device.type, enabled=False):
+            return self.mean(features.float()), self.log_variance(features.float()).clamp(-12, 6)
+
+    def onto_images(self, own: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """Vectors at half the resolution to those of the images, ``[N, T, ndim, *spatial]``."""
+        whole = flow.resize(own, [2 * n for n in own.shape[2:]])
+        return cropped(whole, reference.shape[2:]).unflatten(0, (len(reference), -1))
+
     def distribution(self, reference: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and logarithm of the variance ``[N, T, ndim, *spatial]`` of the velocities, in voxels."""
-        pairs = self.pairs(reference, frames)
-        features = self.at_half(pairs)
-        with torch.autocast(pairs.device.type, enabled=False):
-            mean = flow.resize(self.mean(features.float()), pairs.shape[2:])
-            log_variance = self.log_variance(features.float())
-            log_variance = F.interpolate(log_variance, pairs.shape[2:], mode=_MODE[self.ndim], align_corners=True)
-        both = (cropped(field, reference.shape[2:]) for field in (mean, log_variance.clamp(-12, 6)))
-        mean, log_variance = (field.unflatten(0, frames.shape[:2]) for field in both)
-        return mean, log_variance
+        mean, log_variance = self.own_distribution(reference, frames)
+        size = [2 * n for n in mean.shape[2:]]
+        log_variance = F.interpolate(log_variance, size, mode=_MODE[self.ndim], align_corners=True) + math.log(4)
+        log_variance = cropped(log_variance, reference.shape[2:]).unflatten(0, frames.shape[:2])
+        return self.onto_images(mean, reference), log_variance
 
     def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
         mean, log_variance = (part.flatten(0, 1) for part in self.distribution(reference, frames))

@@ -16,11 +16,14 @@ from ..io.write import as_type
 from ..networks import GENERATE, MotionNetwork
 from ..progress import CancelToken, ProgressCallback, Reporter
 from ..results.resample import propagate
+from ..transformations import unfolded
 from . import prepare
 from .device import choose_device
 
 MODEL = zoo.DEFAULTS["generate"]
+NOISES = ("shared", "independent")
 _AT_ONCE = 10
+_MOST = 2**63  # what the generator of random numbers takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,7 @@ def generate_cine(
     model: str = MODEL,
     labels: np.ndarray | None = None,
     resample: str = "once",
+    noise: str = "shared",
     device: str = "auto",
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
@@ -47,8 +51,7 @@ def generate_cine(
     """Make cines of one heart beat that start from a real frame (Zakeri et al. 2023, sections 3.5 and 3.6).
 
     At every time step z is drawn from its prior given the memory, the motion follows from z and the real frame, and the
-    memory takes in the frame that was made. One noise drives z through the whole beat, for a heart that is weak or
-    strong and does not tremble; at every single time step it is the prior's.
+    memory takes in the frame that was made.
 
     Parameters
     ----------
@@ -60,6 +63,9 @@ def generate_cine(
     labels : whole numbers ``[H, W]`` drawn on the (first) frame.
     resample : "once" takes every image from the real frame by the composed displacement; "repeated" from the image
         before, as the paper does, which blurs a little more at every step.
+    noise : "shared" lets one noise drive z through the whole beat, for a heart that is weak or strong and does not
+        tremble (at every single time step it is the prior's), and takes the mean of the motion; "independent" draws z
+        at every time step anew, and the motion at every pixel, too, as the paper does.
     device, progress, cancel : as in ``register_cine``.
 
     Raises
@@ -79,7 +85,7 @@ def generate_cine(
     >>> bool((sample.cine.frames[0] == frame.frames[0]).all())  # the real frame comes first
     True
     """
-    _check(frame, n_frames, n_samples, seed, labels, resample)
+    _check(frame, n_frames, n_samples, seed, labels, resample, noise)
     reporter = Reporter(progress, cancel)
     reporter(0.0, "Loading the model")
     chosen = choose_device(device)
@@ -98,7 +104,7 @@ def generate_cine(
         part = reporter.part(len(made) / n_samples, (len(made) + count) / n_samples)
         part(0.0, f"Making cines, {len(made)} of {n_samples} done")
         steps = []
-        for step, (out, back) in enumerate(rollout(network, small, count, n_frames, generator)):
+        for step, (out, back) in enumerate(rollout(network, small, count, n_frames, generator, noise == "independent")):
             part(step / n_frames, f"Making cines, {len(made)} of {n_samples} done")
             steps.append((flow.resize(out, grid.shape).cpu(), flow.resize(back, grid.shape).cpu()))
         displacement, inverse = (torch.stack(fields, dim=1).numpy() for fields in zip(*steps, strict=True))
@@ -109,7 +115,7 @@ def generate_cine(
                 name=name, cyclic=True,
                 provenance={
                     "version": __version__, "model": loaded.card.name, "weights_sha256": loaded.card.sha256,
-                    "seed": seed, "sample": len(made), "made_from": frame.name,
+                    "seed": seed, "sample": len(made), "noise": noise, "made_from": frame.name,
                 },
             )  # fmt: skip
             pixels = propagate(motion, frame.frames[0]) if resample == "once" else _step_by_step(frame, motion)
@@ -135,18 +141,25 @@ def _step_by_step(frame: Cine, motion: Motion) -> np.ndarray:
     return torch.cat(images)[:, 0].numpy()
 
 
-def _check(frame: Cine, n_frames: int, n_samples: int, seed: int, labels: np.ndarray | None, resample: str) -> None:
+def _check(
+    frame: Cine, n_frames: int, n_samples: int, seed: int, labels: np.ndarray | None, resample: str, noise: str
+) -> None:
     numbers = ((n_samples, 1, "number of samples"), (n_frames, 2, "number of frames"), (seed, 0, "seed"))
     for value, least, what in numbers:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(f"The {what} must be a whole number of {least} or more, not {value!r}.")
+        if value >= _MOST:
+            raise InputError(f"The {what} must be below 2^63.")
     if len(frame) >= n_frames:
         raise InputError(f"'{frame.name}' has {len(frame)} frames already; ask for more than that, not {n_frames}.")
     if resample not in ("once", "repeated"):
         raise InputError(f'Images are resampled "once" or "repeated", not {resample!r}.')
+    if noise not in NOISES:
+        raise InputError(f'The noise is "{NOISES[0]}" or "{NOISES[1]}", not {noise!r}.')
     if frame.grid.ndim != 2:
         raise InputError(f"'{frame.name}' is a volume; cines are made from a single slice.")
     _check_image(frame)
+    prepare.require_memory(frame.name, 0.4 + 8 * n_samples * n_frames * frame.frames[0].size * 4 / 1e9, None)
     if labels is not None and np.shape(labels) != frame.grid.shape:
         raise InputError(
             f"The label map has shape {np.shape(labels)}, but '{frame.name}' has {frame.grid.shape}; "
@@ -164,15 +177,20 @@ def _check_image(frame: Cine) -> None:
 
 @torch.inference_mode()
 def rollout(
-    network: MotionNetwork, images: torch.Tensor, count: int, n_frames: int, generator: torch.Generator
+    network: MotionNetwork,
+    images: torch.Tensor,
+    count: int,
+    n_frames: int,
+    generator: torch.Generator,
+    independent: bool,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Displacement and inverse ``[count, 2, H, W]`` in pixels of the frames 0 to ``n_frames - 1`` of ``count`` samples.
 
-    ``images`` ``[k, 1, H, W]`` are the real frames, scaled to [0, 1].
+    ``images`` ``[k, 1, H, W]`` are the real frames, scaled to [0, 1]; ``independent`` is as for ``new_motion``.
     """
     zero = images.new_zeros(count, 2, *images.shape[2:])
     yield zero, zero
     phase = (torch.arange(n_frames, device=images.device) / n_frames).expand(count, -1)
     frames = images.expand(count, -1, -1, -1, -1)
-    for step in network.new_motion(frames, n_frames, phase, generator):
-        yield step.displacement(), step.inverse()
+    for step in network.new_motion(frames, n_frames, phase, generator, independent):
+        yield unfolded(step)

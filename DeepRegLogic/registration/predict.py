@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from .. import flow
 from ..errors import InputError
 from ..grid import working_shape
-from ..networks import REGISTER
+from ..networks import PAIR, REGISTER, REGULARITY
 from ..progress import Reporter
 from ..transformations import StationaryVelocity, Transformation
 from ..zoo import Model
@@ -24,21 +27,31 @@ def still(plan: Plan) -> StationaryVelocity:
 
 
 @torch.inference_mode()
-def predict(plan: Plan, model: Model, reporter: Reporter | None = None) -> Transformation:
+def predict(
+    plan: Plan, model: Model, reporter: Reporter | None = None, regularity: float | None = None
+) -> Transformation:
     """The motion of the moving frames, as the network sees it on its own spacing, in voxels of the plan's images.
 
     A stack goes through a 2D network slice by slice. The prediction of a whole cycle is smoothed a little over time.
+    ``regularity`` from 0 to 1 is asked of a network that can choose; None leaves it at what it was made for.
 
     Raises
     ------
-    InputError : a model that cannot register, or not images of this dimension.
+    InputError : a model that cannot register, or not images of this dimension, or not at a given ``regularity``.
     """
     reporter = reporter or Reporter()
     text = f"Predicting motion with {model.card.title}"
     reporter(0.0, text)
     network, name = model.network, model.card.name
-    if REGISTER not in model.card.capabilities:
+    if not {REGISTER, PAIR} & set(model.card.capabilities):
         raise InputError(f"The model '{name}' is for generating cines; choose another to register with.")
+    estimate: Callable[[torch.Tensor, torch.Tensor], Transformation] = network.estimate
+    if regularity is not None:
+        if REGULARITY not in model.card.capabilities:
+            raise InputError(f"The regularity of the model '{name}' cannot be chosen; leave it out.")
+        if not 0 <= regularity <= 1:
+            raise InputError(f"A regularity is from 0 (soft) to 1 (stiff), not {regularity:g}.")
+        estimate = partial(network.estimate_at, regularity=regularity)
     by_slice = network.ndim < len(plan.spatial)
     if network.ndim > len(plan.spatial):
         raise InputError(f"The model '{name}' needs volumes, but this is a single slice; choose another.")
@@ -53,7 +66,7 @@ def predict(plan: Plan, model: Model, reporter: Reporter | None = None) -> Trans
         parts: list[Transformation] = []
         for part in stacks.split(chunk):
             reporter((number + len(parts) * chunk / len(stacks)) / len(plan.runs), text)
-            parts.append(network.estimate(part[:, plan.reference], part[:, frames]))
+            parts.append(estimate(part[:, plan.reference], part[:, frames]))
         run = parts[0].joined(parts)
         runs.append(run.in_stack(len(stacks)) if by_slice else run)
     order = [frame for run in plan.runs for frame in run]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
 from .. import flow
 from ..cine import Cine, intensity_range, scaled_frames
 from ..errors import InputError, MemoryBudgetError
-from ..grid import Grid
+from ..memory import available_gb
 from .device import choose_device
 from .refine import FrameTimes
 
 SMALLEST = 16
 _TAPER = 8
+_MOST_COMPARED = 1000
 
 Region = tuple[Sequence[int], Sequence[int]]
 
@@ -101,6 +101,7 @@ def plan(
     check_memory(cine, shape, refining, memory_gb)
     if reference is None:
         reference = find_reference(cine)
+    reference = whole(reference, "reference frame")
     if not 0 <= reference < len(cine):
         raise InputError(f"Reference frame {reference} does not exist; '{cine.name}' has frames 0 to {len(cine) - 1}.")
     box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
@@ -113,6 +114,13 @@ def plan(
         scaled(cine, box).to(chosen),
         _taper(start, stop, cine.grid.shape).to(chosen),
     )
+
+
+def whole(value: object, what: str) -> int:
+    """A whole number, of Python's or numpy's own; InputError for anything else."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    raise InputError(f"The {what} must be a whole number, not {value!r}.")
 
 
 def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> torch.Tensor:
@@ -131,75 +139,34 @@ def _taper(start: Sequence[int], stop: Sequence[int], whole: Sequence[int]) -> t
     return weight
 
 
-def pair_cine(fixed: Cine, moving: Cine) -> Cine:
-    """The cine of two frames [fixed, moving resampled to the fixed grid], float32.
-
-    Raises InputError when either has more than one frame, or they share no part of space, or only one is a slice.
-    """
-    for image, role in ((fixed, "fixed"), (moving, "moving")):
-        if len(image) != 1:
-            raise InputError(f"The {role} image '{image.name}' has {len(image)} frames; a pair needs one image each.")
-    frame = moving.frames[0].astype(np.float32)
-    if not moving.grid.matches(fixed.grid):
-        frame = _resampled(frame, moving, fixed)
-    name = f"{moving.name} to {fixed.name}"
-    return Cine(np.stack([fixed.frames[0].astype(np.float32), frame]), fixed.grid, name=name, suffix=fixed.suffix)
-
-
-def _resampled(frame: np.ndarray, moving: Cine, fixed: Cine) -> np.ndarray:
-    if moving.grid.ndim != fixed.grid.ndim:
-        raise InputError(f"'{fixed.name}' and '{moving.name}' must both be single slices or both be volumes.")
-
-    def image(pixels: np.ndarray, grid: Grid) -> sitk.Image:
-        volume = sitk.GetImageFromArray(pixels.reshape(grid.size[::-1]))
-        volume.SetSpacing(grid.spacing)
-        volume.SetOrigin(grid.origin)
-        volume.SetDirection(grid.direction)
-        return volume
-
-    if fixed.grid.ndim == 2:  # a slice has no thickness to meet in: the planes are laid on each other
-        normal = np.reshape(fixed.grid.direction, (3, 3))[:, 2]
-        apart = float((np.asarray(moving.grid.origin) - fixed.grid.origin) @ normal)
-        if abs(apart) > max(fixed.grid.spacing[2], moving.grid.spacing[2]):
-            raise InputError(f"The slices '{fixed.name}' and '{moving.name}' lie {abs(apart):.1f} mm apart.")
-        origin = np.asarray(moving.grid.origin) - apart * normal
-        moving = replace(moving, grid=replace(moving.grid, origin=tuple(origin)))
-    target = image(np.zeros(fixed.grid.shape, np.uint8), fixed.grid)
-    outside = float(frame.min()) - 1.0
-    result = sitk.Resample(image(frame, moving.grid), target, sitk.Transform(), sitk.sitkLinear, outside)
-    pixels = sitk.GetArrayFromImage(result).reshape(fixed.grid.shape)
-    covered = pixels > outside + 0.5
-    if not covered.any():
-        raise InputError(f"'{fixed.name}' and '{moving.name}' share no part of space; align them first.")
-    return np.where(covered, pixels, frame.min()).astype(np.float32)
-
-
 def find_reference(cine: Cine) -> int:
     """The frame taken for end-diastole: of the two frames least alike, the one nearer in time to the first frame.
 
     In a heart the two are end-diastole and end-systole, and a cine starts at the R wave, close to end-diastole. The
     cycle is closed for this: the last frame is one step from the first.
     """
-    distance = _frame_distances(cine)
-    pair = np.unravel_index(int(np.argmax(distance)), distance.shape)
-    return int(min(pair, key=lambda frame: min(frame, len(cine) - frame)))
+    # of very many frames some, evenly spread: a table of all pairs would not fit into memory
+    some = np.unique(np.linspace(0, len(cine) - 1, min(len(cine), _MOST_COMPARED)).round().astype(int))
+    pixels = _thinned(cine)[some]
+    distance = torch.cdist(pixels, pixels).numpy()
+    pair = [int(some[n]) for n in np.unravel_index(int(np.argmax(distance)), distance.shape)]
+    return min(pair, key=lambda frame: min(frame, len(cine) - frame))
 
 
 def is_cyclic(cine: Cine) -> bool:
     """Whether the step from the last frame to the first is like the steps between neighbours (at most 1.5 times)."""
     if len(cine) < 5:
         return False
-    distance = _frame_distances(cine)
-    steps = distance[np.arange(len(cine) - 1), np.arange(1, len(cine))]
-    return bool(distance[-1, 0] <= 1.5 * np.max(steps))
+    pixels = _thinned(cine)
+    steps = (pixels[1:] - pixels[:-1]).norm(dim=1)
+    return bool((pixels[-1] - pixels[0]).norm() <= 1.5 * steps.max())
 
 
-def _frame_distances(cine: Cine) -> np.ndarray:
-    """Root mean square difference between all frames ``[T, T]``, of images thinned to about 64 pixels an axis."""
+def _thinned(cine: Cine) -> torch.Tensor:
+    """The frames ``[T, P]``, smoothed a little, of about 64 pixels an axis."""
     thin = (slice(None), *(slice(None, None, max(1, n // 64)) for n in cine.grid.shape))
     frames = torch.from_numpy(cine.frames[thin].astype(np.float32))
-    pixels = flow.smooth(frames[:, None], 1.0).reshape(len(cine), -1)
-    return torch.cdist(pixels, pixels).numpy() / np.sqrt(pixels.shape[1])
+    return flow.smooth(frames[:, None], 1.0).reshape(len(cine), -1)
 
 
 def check(cine: Cine) -> None:
@@ -223,7 +190,12 @@ def region(roi: Region | None, cine: Cine) -> tuple[tuple[int, ...], tuple[int, 
     shape = cine.grid.shape
     if roi is None:
         return (0,) * len(shape), shape
-    start, stop = (tuple(int(n) for n in corner) for corner in roi)
+    try:
+        start, stop = (tuple(whole(n, "corner of a region of interest") for n in corner) for corner in roi)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("A region of interest is a pair of corners, start and stop.") from error
     if len(start) != len(shape) or len(stop) != len(shape):
         raise InputError(f"The region of interest needs {len(shape)} start and {len(shape)} stop voxels.")
     start = tuple(max(a, 0) for a in start)
@@ -239,18 +211,24 @@ def region(roi: Region | None, cine: Cine) -> tuple[tuple[int, ...], tuple[int, 
 
 
 def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: float | None) -> None:
-    """Raise MemoryBudgetError when the estimated need is above ``memory_gb``.
+    """Raise MemoryBudgetError when the estimated need is above ``memory_gb``, or above what there is.
 
-    The estimate counts what grows with the cine: results, scaled frames, velocities, and the refinement's work.
+    The estimate counts what grows with the cine: results, scaled frames, velocities, the tables of all pairs of frames
+    that smooth in time, and the refinement's work.
     """
-    if memory_gb is None:
-        return
     whole, part, ndim = cine.frames.size, int(np.prod(shape)) * len(cine), cine.grid.ndim
     floats = whole * 2 * ndim + part * (2 + 3 * ndim) + (part * 4 * ndim if refining else 0)
-    needed = 0.4 + floats * 4 / 2**30
-    if needed > memory_gb:
+    require_memory(cine.name, 0.4 + (floats + 3 * len(cine) ** 2) * 4 / 2**30, memory_gb)
+
+
+def require_memory(name: str, needed: float, memory_gb: float | None) -> None:
+    """Raise MemoryBudgetError when ``needed`` GB are more than ``memory_gb``, or than there is where that is None."""
+    if memory_gb is not None and not memory_gb > 0:
+        raise InputError(f"The memory that may be used is a number of GB above 0, not {memory_gb}.")
+    budget = available_gb() if memory_gb is None else float(memory_gb)
+    if needed > budget:
         raise MemoryBudgetError(
-            f"Registering '{cine.name}' needs about {needed:.1f} GB, but only {memory_gb:g} GB may be used; choose a "
+            f"Registering '{name}' needs about {needed:.1f} GB, but only {budget:.3g} GB may be used; choose a "
             "smaller region of interest, fewer frames, or a larger budget."
         )
 
@@ -262,4 +240,7 @@ def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
     low, high = intensity_range(frames)
     if high <= low:
         raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
-    return torch.from_numpy(scaled_frames(frames))[:, None]
+    images = torch.from_numpy(scaled_frames(frames))[:, None]
+    if not images.isfinite().all():
+        raise InputError(f"The pixels of '{cine.name}' go beyond what float32 holds; scale them down first.")
+    return images

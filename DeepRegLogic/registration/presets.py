@@ -20,7 +20,7 @@ class Refinement:
 
     Attributes
     ----------
-    similarity : a name of ``similarities.SIMILARITIES``: "lncc" and "local-likelihood" (which cope with changes of
+    similarity : a name of ``similarities.SIMILARITIES``: "robust-lncc" and "lncc" (which cope with changes of
         brightness), "mse" (squared difference over the variance of the reference; for frames of one brightness), ...
     window : side of the neighbourhood in voxels of the level (fewer along axes of longer voxels), odd.
     smoothness : weight of the regulariser, of which 1 is the usual one; larger is stiffer.
@@ -36,7 +36,7 @@ class Refinement:
     regulariser : a name of ``regularisers.REGULARISERS``: "bending", "robust-bending", "elastic", "diffusion", ...
     """
 
-    similarity: str = "lncc"
+    similarity: str = "robust-lncc"
     window: int = 7
     smoothness: float = 1.0
     temporal: float = 0.05
@@ -52,8 +52,11 @@ class Refinement:
         REGULARISERS.choose(self.regulariser)
         if self.window < 3 or self.window % 2 == 0:
             raise InputError(f"The correlation window must be an odd number from 3 on, not {self.window}.")
-        if min(self.smoothness, self.temporal) < 0 or min(self.sigma, self.sigma_time, self.step, self.tolerance) <= 0:
-            raise InputError("The weights of a refinement must not be negative, its steps and sigmas positive.")
+        positive = (self.sigma, self.sigma_time, self.step, self.tolerance)
+        if not all(0 <= x < 1e6 for x in (self.smoothness, self.temporal, *positive)) or min(positive) == 0:
+            raise InputError(
+                "The weights of a refinement must not be negative, its steps and sigmas positive, all below a million."
+            )
         if self.levels is not None and (
             not self.levels or any(shrink < 1 or count < 1 for shrink, count in self.levels)
         ):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import flow
+from ..errors import InputError
 from ..progress import Reporter
 from ..regularisers import REGULARISERS, temporal_bending
 from ..similarities import SIMILARITIES
@@ -70,6 +71,7 @@ def refine(
     times: FrameTimes,
     spacing: Sequence[float] | None = None,
     reporter: Reporter | None = None,
+    counts: torch.Tensor | None = None,
 ) -> Transformation:
     """Optimise the motion of one cine.
 
@@ -80,6 +82,7 @@ def refine(
     start : of the F frames, where to start.
     times : where the frames are in time.
     spacing : of the voxels in mm, in array order; long axes are not shrunk below the resolution of the short ones.
+    counts : ``[1, 1, *spatial]`` from 0 to 1: how much of a difference to the reference counts; all of it where None.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def refine(
 
     Raises
     ------
-    Cancelled : between two iterations.
+    Cancelled : between two iterations. InputError : the energy is not finite.
     """
     reporter = reporter or Reporter()
     spatial = tuple(reference.shape[2:])
@@ -109,6 +112,7 @@ def refine(
             ],
             settings,
             times,
+            None if counts is None else flow.resize_image(counts, shape),
         ).minimise(found.resized(shape), iterations, part, text)
         done += work[level]
     return found.resized(spatial)
@@ -139,6 +143,7 @@ class _Level:
     spacing: Sequence[float]  # in voxels of the image
     settings: Refinement
     times: FrameTimes
+    counts: torch.Tensor | None = None
 
     @property
     def _temporal(self) -> float:
@@ -162,6 +167,11 @@ class _Level:
             velocities = velocity()
             leaf = velocities.detach().requires_grad_()
             energy = self._backward(start, leaf)
+            if not math.isfinite(energy):
+                raise InputError(
+                    f"The refinement came to no number (iteration {iteration + 1}); "
+                    "lower its step, or raise its smoothness."
+                )
             if energy < energies[-1]:
                 found = leaf.detach()
             energies.append(min(energy, energies[-1]))
@@ -191,6 +201,8 @@ class _Level:
         chunk = max(1, _VOXELS_AT_ONCE // self.reference.numel())
         for part in torch.arange(count, device=velocity.device).split(chunk):
             warped = flow.warp(self.frames[part], start[part].refined(velocity[part]).displacement(4))
+            if self.counts is not None:  # elsewhere the images are alike whatever moves
+                warped = torch.lerp(self.reference, warped, self.counts)
             unlike = similarity(warped, self.reference, windows, _NOISE)
             energy = similarity.weight * unlike * (len(part) / count)
             (energy * scale).backward()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import torch
@@ -22,8 +22,10 @@ from ..results.quality import frame_quality
 from ..results.results import Results
 from ..transformations import Transformation, unfolded
 from ..uncertainty.calibration import Calibration
+from .affine import Mask, align
+from .pair import check_pair, fractions, in_own_space, pair_cine, what_counts
 from .predict import predict, still
-from .prepare import Plan, Region, pair_cine, plan
+from .prepare import Plan, Region, plan
 from .presets import Refinement, refinement_of
 from .refine import refine as refine_motion
 
@@ -99,8 +101,15 @@ def follow(
     memory_gb: float | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
+    regularity: float | None = None,
+    counts: np.ndarray | None = None,
+    path: int = 0,
 ) -> Results:
-    """``register_cine`` for those who go on with the results: what was computed on the way is kept in them."""
+    """``register_cine`` for those who go on with the results: what was computed on the way is kept in them.
+
+    What only pairs ask for: see ``register_pair`` for ``regularity`` and ``path``; ``counts`` ``[*grid.shape]`` from 0
+    to 1 is how much of a difference between the images counts in the refinement.
+    """
     started = time.perf_counter()
     reporter = Reporter(progress, cancel)
     reporter(0.0, "Checking the images")
@@ -114,8 +123,10 @@ def follow(
     found: Transformation = still(prepared)
     predicted = found
     if loaded is not None:
-        predicted = predict(prepared, loaded, reporter.part(0.05, 0.3 if settings else 0.8))
+        predicted = predict(prepared, loaded, reporter.part(0.05, 0.3 if settings else 0.8), regularity)
         found = predicted.without_covariance()
+    elif regularity is not None:
+        raise InputError("Without a model there is no regularity to choose; set the smoothness of the refinement.")
     if settings is not None:
         found = refine_motion(
             prepared.images[prepared.reference][None],
@@ -125,8 +136,13 @@ def follow(
             prepared.times,
             prepared.spacing,
             reporter.part(0.3 if loaded else 0.05, 0.85),
+            None if counts is None else torch.from_numpy(counts[prepared.box])[None, None].to(prepared.images),
         )
     displacement, inverse = integrate(prepared, found, reporter.part(0.85, 0.94))
+    way = None
+    if path:
+        steps = [integrate(prepared, found.at(s))[0][1] for s in fractions(path)[:-1]]
+        way = np.stack([*steps, displacement[1]])
     calibration, covariance = Calibration(), None
     if loaded is not None and predicted.is_uncertain:
         calibration = Calibration(**loaded.card.calibration.get("refined" if settings else "predicted", {}))
@@ -142,11 +158,13 @@ def follow(
         name=cine.name,
         cyclic=prepared.cyclic,
         covariance=covariance,
+        path=way,
         provenance={
             "version": __version__,
             "model": loaded.card.name if loaded else None,
             "weights_sha256": loaded.card.sha256 if loaded else None,
             "refinement": asdict(settings) if settings else None,
+            "regularity": regularity,
             "region": [list(prepared.start), list(prepared.stop)] if roi is not None else None,
             "device": str(prepared.images.device),
         },
@@ -156,8 +174,8 @@ def follow(
     return results.noting(seconds=round(time.perf_counter() - started, 3))
 
 
-class PairOptions(TypedDict, total=False):
-    """The arguments that a pair shares with ``register_cine``."""
+class Options(TypedDict, total=False):
+    """The arguments that all registrations share."""
 
     refine: Refinement | str | bool
     device: str
@@ -166,18 +184,38 @@ class PairOptions(TypedDict, total=False):
     cancel: CancelToken | None
 
 
-def register_pair(
-    fixed: Cine,
-    moving: Cine,
-    model: str | None = PAIR_MODEL,
-    roi: Region | None = None,
-    **options: Unpack[PairOptions],
-) -> Motion:
+class PairOptions(Options, total=False):
+    """The arguments that ``register_pair`` and ``follow_pair`` share."""
+
+    roi: Region | None
+    affine: bool
+    fixed_mask: Mask | None
+    moving_mask: Mask | None
+    regularity: float | None
+    path: int
+
+
+def register_pair(fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, **options: Unpack[PairOptions]) -> Motion:
     """Register a moving image to a fixed one: a motion of two frames, [fixed, moving], with the fixed as reference.
 
-    ``displacement[1]`` resamples the moving image, brought onto the fixed grid, onto the fixed one. ``fixed`` and
-    ``moving`` are cines of one frame; ``options`` are those of ``register_cine``, which also tells what is raised. The
-    smoothness of a refinement counts 0.3 of what it does in a cine, and is recorded as such in the provenance.
+    The images may differ in size, spacing, direction, position and contrast: they meet where their geometry says.
+    ``displacement[1]`` takes a point of the fixed image to where it is in the moving one, so it resamples the moving
+    image onto the fixed one. The smoothness of a refinement counts 0.3 of what it does in a cine, and is recorded as
+    such in the provenance.
+
+    Parameters
+    ----------
+    fixed, moving : cines of one frame, both of a single slice or both volumes.
+    affine : first align the images by ``affine.align``, for those that need not even overlap; its matrix is
+        ``Motion.affine``, and the displacements contain it exactly.
+    fixed_mask, moving_mask : only what is inside counts in the affine step and in the refinement; each on its own grid.
+    regularity : from 0 (soft) to 1 (stiff), of a model with that capability.
+    path : into how many steps the way of the motion is divided, for ``Motion.path``; 0 for none.
+    model, roi, refine, device, memory_gb, progress, cancel : see ``register_cine``.
+
+    Raises
+    ------
+    InputError : also images that do not meet, a slice with a volume, an empty mask. The others of ``register_cine``.
 
     Examples
     --------
@@ -190,20 +228,37 @@ def register_pair(
     >>> bool(motion.quality[1].error_after < 0.5 * motion.quality[1].error_before)
     True
     """
-    return follow_pair(fixed, moving, model, roi, **options).motion
+    return follow_pair(fixed, moving, model, **options).motion
 
 
 def follow_pair(
     fixed: Cine,
     moving: Cine,
     model: str | None = PAIR_MODEL,
+    *,
     roi: Region | None = None,
-    **options: Unpack[PairOptions],
+    affine: bool = False,
+    fixed_mask: Mask | None = None,
+    moving_mask: Mask | None = None,
+    refine: Refinement | str | bool = True,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+    **options: Any,
 ) -> Results:
     """``register_pair`` for those who go on with the results, whose cine is [fixed, moving]."""
-    settings = refinement_of(options.pop("refine", True))
-    options["refine"] = settings is not None and replace(settings, smoothness=_PAIR_SMOOTHNESS * settings.smoothness)
-    return follow(pair_cine(fixed, moving), model, 0, roi, cyclic=False, **options)
+    started = time.perf_counter()
+    settings = refinement_of(refine)
+    if settings is not None:
+        settings = replace(settings, smoothness=_PAIR_SMOOTHNESS * settings.smoothness)
+    reporter, matrix = Reporter(progress, cancel), None
+    check_pair(fixed, moving)
+    if affine:
+        matrix = align(fixed, moving, fixed_mask, moving_mask, reporter.part(0.0, 0.2))
+        reporter = reporter.part(0.2, 1.0)
+    counts = what_counts(fixed.grid, fixed_mask, moving_mask, matrix)
+    options |= {"refine": settings or False, "cyclic": False, "counts": counts}
+    results = follow(pair_cine(fixed, moving, matrix), model, 0, roi, progress=reporter, cancel=cancel, **options)
+    return in_own_space(results, fixed, moving, matrix).noting(seconds=round(time.perf_counter() - started, 3))
 
 
 @torch.inference_mode()
@@ -223,6 +278,10 @@ def integrate(
         place = (part, slice(None), *plan.box)
         for field, values in zip((displacement, inverse), both, strict=True):
             field[place] = values.cpu().numpy()
+            if not np.isfinite(field[place]).all():
+                raise InputError(
+                    f"The motion of '{plan.cine.name}' came to no number; choose another model or quality."
+                )
     return displacement, inverse
 
 

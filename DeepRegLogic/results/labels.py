@@ -75,6 +75,11 @@ class Labels:
         """Value -> name."""
         return dict(zip(self.values, self.names, strict=True))
 
+    @property
+    def overlap(self) -> bool:
+        """Whether a voxel is in more than one of them."""
+        return bool(self.masks.sum(axis=0, dtype=np.int64).max(initial=0) > 1)
+
     def as_map(self, masks: np.ndarray) -> np.ndarray:
         """Masks ``[M, ...]`` as a label map ``[...]``; where they overlap the last one is seen."""
         lowest, highest = min(self.values, default=0), max(self.values, default=0)

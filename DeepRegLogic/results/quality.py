@@ -104,9 +104,7 @@ def _inside(apart: torch.Tensor, displacement: torch.Tensor) -> tuple[float, tup
     from .. import flow
 
     shape = tuple(apart.shape)
-    position = flow.identity(shape) + displacement
-    last = torch.tensor([n - 1.0 for n in shape]).view(-1, *[1] * len(shape))
-    inside = ((position >= 0) & (position <= last)).all(dim=0)
+    inside = flow.stays_inside(displacement[None])[0]
     if not inside.any():
         return 0.0, ()
     errors = apart[inside]

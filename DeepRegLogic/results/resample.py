@@ -102,3 +102,28 @@ def _move(motion: Motion, points: np.ndarray, field: np.ndarray) -> np.ndarray:
     positions = torch.from_numpy(motion.grid.mm_to_voxel(points).copy())
     moved = flow.sample(torch.from_numpy(np.array(field))[None], positions)[0]
     return points + moved.T.double().numpy() @ motion.grid.vector_matrix.T
+
+
+def sample_at(
+    pixels: np.ndarray, grid: Grid, points: np.ndarray, nearest: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels ``[*grid.shape]`` at points ``[P, 3]`` in LPS mm, and which of these lie inside; both ``[P]``.
+
+    Outside the smallest pixel is taken, or 0 with ``nearest`` (labels). A slice drops the through-plane part.
+    """
+    places = grid.mm_to_voxel(points)
+    last = np.array(grid.shape) - 1.0
+    inside = np.all((places >= -0.5) & (places <= last + 0.5), axis=-1)
+    if nearest:
+        index = np.clip(np.rint(places), 0, last).astype(np.intp)
+        return np.where(inside, pixels[tuple(index.T)], 0).astype(pixels.dtype), inside
+    image = torch.from_numpy(np.array(pixels, np.float32))[None, None]
+    with torch.inference_mode():
+        values = flow.sample(image, torch.from_numpy(places.copy()))[0, 0].numpy()
+    return np.where(inside, values, pixels.min()).astype(np.float32), inside
+
+
+def points_of(grid: Grid, displacement: np.ndarray | None = None) -> np.ndarray:
+    """Where the voxels of a grid are in LPS mm, ``[P, 3]``, or where a displacement ``[ndim, *shape]`` takes them."""
+    places = np.indices(grid.shape, dtype=float) if displacement is None else np.indices(grid.shape) + displacement
+    return grid.voxel_to_mm(places.reshape(grid.ndim, -1).T)

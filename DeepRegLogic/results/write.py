@@ -9,14 +9,18 @@ import numpy as np
 
 from ..cine import Cine, Motion
 from ..errors import InputError
-from ..files import whole_folder
-from ..io.fields import FIELD_SUFFIXES, write_field
+from ..files import expanded, whole_folder
+from ..grid import Grid
+from ..io.fields import FIELD_SUFFIXES, write_affine, write_field
 from ..io.formats import safe_name
 from ..io.write import as_type, image_suffix, write_cine
 from ..progress import CancelToken, ProgressCallback, Reporter
 from .labels import Labels
 from .maps import IMAGE, file_name
+from .resample import points_of, sample_at
 from .results import Results
+
+AFFINE = "affine.tfm"
 
 
 def write_motion(
@@ -36,7 +40,9 @@ def write_motion(
     ``_propagated`` (the reference carried to every frame), ``_jacobian`` (local area or volume relative to the
     reference) and, with ``labels``, ``_labels`` (carried to every frame); of a motion that says how sure it is also
     ``_deviation`` (the largest standard deviation in mm) and ``_entropy`` (eq. 21 of Zakeri et al. 2023, of the
-    covariance in mm^2, -20 where the displacement is zero by definition), on the reference frame. Images have the
+    covariance in mm^2, -20 where the displacement is zero by definition), on the reference frame; of a pair that was
+    aligned first also ``fields/affine.tfm``, the matrix that the fields contain, and ``fields/deformation`` and
+    ``fields/deformation_inverse`` without it. Images have the
     cine's format, geometry, times and pixel type; integers are rounded and clipped. All is written, or nothing.
 
     Parameters
@@ -84,7 +90,7 @@ def write_results(
 ) -> list[Path]:
     """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name."""
     motion, cine = results.motion, results.cine
-    folder, report = Path(folder).expanduser(), Reporter(progress, cancel)
+    folder, report = expanded(folder), Reporter(progress, cancel)
     if field_suffix not in FIELD_SUFFIXES:
         raise InputError(f"Fields are written as {', '.join(FIELD_SUFFIXES)}, not '{field_suffix}'.")
     report(0.0, "Warping images")
@@ -103,6 +109,13 @@ def write_results(
                 relative = f"fields/{name}_{t:0{digits}d}{field_suffix}"
                 write_field(part / relative, fields[t], motion.grid)
                 written.append(folder / relative)
+        if motion.affine is not None:
+            write_affine(part / "fields" / AFFINE, motion.affine)
+            written.append(folder / "fields" / AFFINE)
+        if motion.deformation is not None:
+            for name, field in zip(("deformation", "deformation_inverse"), motion.deformation, strict=True):
+                write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
+                written.append(folder / "fields" / f"{name}{field_suffix}")
         report(1.0, "Written")
     return written
 
@@ -116,7 +129,25 @@ def _images(results: Results) -> Iterator[tuple[str, np.ndarray]]:
             values = results.map(name)
             yield file_name(name), as_type(values, kind) if results.maps[name].kind == IMAGE else values
     if results.labels is not None:
-        yield "labels", results.labels.as_map(results.carried)
+        if results.labels.overlap:
+            for value, mask in zip(results.labels.values, results.carried, strict=True):
+                yield f"labels_{value}", mask
+        else:
+            yield "labels", results.labels.as_map(results.carried)
     for name in late:
         if file_name(name):
             yield file_name(name), results.map(name)
+
+
+def write_warped_labels(results: Results, labels: np.ndarray, grid: Grid, folder: Path) -> Path:
+    """Labels ``[*grid.shape]`` of the moving image of a pair, on its own grid, brought onto the fixed image.
+
+    The file is ``<name>_moving_labels`` in ``folder``, in the format of the images.
+    """
+    motion, cine = results.motion, results.cine
+    points = points_of(motion.grid, motion.displacement[1])
+    warped = sample_at(labels, grid, points, nearest=True)[0].reshape(1, *motion.grid.shape)
+    like = Cine(cine.frames[:1], cine.grid, name=cine.name, suffix=cine.suffix)
+    path = folder / f"{safe_name(cine.name)}_moving_labels{image_suffix(like, warped)}"
+    write_cine(path, warped, like)
+    return path

@@ -39,12 +39,20 @@ def compute(results: Any, reporter: Reporter) -> None:
 
 
 def register_pair(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
-    from ..registration.register import register_pair
-    from .exchange import pack_motion, unpack_cine
+    from ..registration.affine import Mask
+    from ..registration.register import follow_pair
+    from ..results.maps import overlays
+    from .exchange import pack_array, pack_motion, unpack_array, unpack_cine
 
     fixed, moving = (unpack_cine(folder, arguments.pop(role)) for role in ("fixed", "moving"))
-    motion = register_pair(fixed, moving, **_options(arguments), progress=progress, cancel=cancel)
-    return {"motion": pack_motion(_results(folder), motion)}
+    for name, image in (("fixed_mask", fixed), ("moving_mask", moving)):
+        if arguments.get(name):
+            title = f"mask of '{image.name}'"
+            arguments[name] = Mask(unpack_array(folder, arguments[name]), image.grid, title)
+    results = follow_pair(fixed, moving, **_options(arguments), progress=progress, cancel=cancel)
+    place = _results(folder)
+    maps = {name: pack_array(place, f"map-{name}", results.map(name)[1]) for name in results.maps if name in overlays()}
+    return {"motion": pack_motion(place, results.motion), "maps": maps}
 
 
 def generate_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:

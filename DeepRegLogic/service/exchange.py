@@ -82,7 +82,10 @@ def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:
         "provenance": dict(motion.provenance),
         "displacement": pack_array(folder, "displacement", motion.displacement),
         "inverse": pack_array(folder, "inverse", motion.inverse),
-        "covariance": None if motion.covariance is None else pack_array(folder, "covariance", motion.covariance),
+        "covariance": _pack_optional(folder, "covariance", motion.covariance),
+        "affine": None if motion.affine is None else motion.affine.tolist(),
+        "deformation": _pack_optional(folder, "deformation", motion.deformation),
+        "path": _pack_optional(folder, "path", motion.path),
     }
 
 
@@ -99,6 +102,9 @@ def unpack_motion(folder: Path, values: Mapping[str, Any]) -> Motion:
             "displacement": unpack_array(folder, values["displacement"]),
             "inverse": unpack_array(folder, values["inverse"]),
             "covariance": _unpack_optional(folder, values["covariance"]),
+            "affine": None if values["affine"] is None else np.array(values["affine"]),
+            "deformation": _unpack_optional(folder, values["deformation"]),
+            "path": _unpack_optional(folder, values["path"]),
         }
     )
 
@@ -152,6 +158,10 @@ def unpack_results(folder: Path, values: Mapping[str, Any], results: Results) ->
     }
     results.keep({name: unpack_array(folder, file) for name, file in values["maps"].items()}, **computed)
     return results
+
+
+def _pack_optional(folder: Path, name: str, array: np.ndarray | None) -> str | None:
+    return None if array is None else pack_array(folder, name, array)
 
 
 def _unpack_optional(folder: Path, name: str | None) -> np.ndarray | None:

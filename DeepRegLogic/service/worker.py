@@ -21,14 +21,15 @@ Arrays are never piped. They are .npy files in the folder of the request (``exch
 packed value holds their names. ``arguments`` are those of the call of the same name, with images packed:
 
     register_cine   cine, masks, label_names, points, and the options of ``register_cine``
-    register_pair   fixed, moving, and the options of ``register_pair``
+    register_pair   fixed, moving, fixed_mask and moving_mask (arrays on their grids, or null), and the options of
+                    ``register_pair``
     generate_cine   frame, masks, and the options of ``generate_cine`` but ``labels``
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
-as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, without ``results`` for a
-pair; its arrays are in the folder ``results`` in the folder of the request. That of ``generate_cine`` is
-``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the arrays of every sample in
-the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
+as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, for a pair with ``maps``
+of the moving frame in place of ``results``; its arrays are in the folder ``results`` in the folder of the request. That
+of ``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
+arrays of every sample in the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.
@@ -52,13 +53,16 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import Cancelled, InputError, RegistrationError
+from ..memory import RAN_OUT, ran_out
 from ..progress import CancelToken
 from .calls import CALLS, Packed
 
 PACKAGES = ("numpy", "torch", "SimpleITK", "safetensors")
 PACKAGES_OF_SOME_MODELS = ("monai",)  # takes seconds to load
-ADVICE = "choose a smaller region of interest, a lower quality, or the CPU"
-_SIGNS_OF_FULL_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+_LONGEST = 1 << 26  # bytes of a request
+
+
+_REQUEST = {"call": str, "folder": str, "arguments": dict}
 
 
 class _Channel:
@@ -89,12 +93,18 @@ class _Inbox:
     def forget(self, number: int) -> None:
         self._tokens.pop(number, None)
 
-    def put(self, line: str) -> None:
+    def put(self, line: bytes) -> None:
+        """Take a request in; ValueError for a line that is none."""
         message = json.loads(line)
+        number = message.get("cancel", message.get("id")) if isinstance(message, dict) else None
+        if type(number) is not int:
+            raise ValueError("no number")
         if "cancel" in message:
-            self.token(message["cancel"]).cancel()
+            self.token(number).cancel()
+        elif not all(isinstance(message.get(key), kind) for key, kind in _REQUEST.items()):
+            raise ValueError("no call, folder and arguments")
         else:
-            self.token(message["id"])
+            self.token(number)
             self.requests.put(message)
 
 
@@ -118,16 +128,12 @@ def _serve(request: Packed, token: CancelToken, send: _Channel) -> None:
         send("error", id=number, kind=type(error).__name__, text=str(error))
     except Exception as error:
         traceback.print_exc()
-        if _memory_ran_out(error):
+        if ran_out(error):
             _free_memory()
-            send("error", id=number, kind="MemoryBudgetError", text=f"The memory ran out; {ADVICE}, and try again.")
+            send("error", id=number, kind="MemoryBudgetError", text=RAN_OUT)
         else:
             text = f"The registration stopped on an unexpected error ({type(error).__name__}: {error})."
             send("error", id=number, kind="RegistrationError", text=text)
-
-
-def _memory_ran_out(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _SIGNS_OF_FULL_MEMORY)
 
 
 def _free_memory() -> None:
@@ -212,11 +218,12 @@ def _end(scratch: Path) -> None:
 
 
 def _listen(inbox: _Inbox, scratch: Path) -> None:
-    for line in sys.stdin:
+    """Take in every line until the input ends, whatever is in it."""
+    while line := sys.stdin.buffer.readline(_LONGEST):
         try:
             inbox.put(line)
-        except (ValueError, KeyError, TypeError):
-            print(f"This is not a request: {line!r}", file=sys.stderr)
+        except (ValueError, RecursionError, MemoryError):
+            print(f"This is not a request: {line[:200]!r}", file=sys.stderr)
     _end(scratch)
 
 

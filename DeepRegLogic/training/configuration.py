@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -12,10 +13,12 @@ from ..consistency import CONSISTENCIES
 from ..errors import InputError
 from ..regularisers import REGULARISERS
 from ..similarities import SIMILARITIES
+from .limits import check_limits
 
 CINES = ("phantoms", "lemniscates", "folder")
 PAIRS = ("shapes",)
 BUNDLED = Path(__file__).parent / "configurations"
+_LARGEST = 1_000_000  # bytes of a configuration
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class DataConfiguration:
     frames: tuple[int, int] = (5, 15)
     random_reference: float = 1.0
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether the true motion of the cines is known."""
+        return self.source == "phantoms"
+
 
 @dataclass(frozen=True)
 class AugmentConfiguration:
@@ -95,6 +103,8 @@ class LossConfiguration:
     end_point : of the mean distance in pixels to the true displacement; only where the truth is known.
     squarings : of the exponential.
     latent : of the divergence of a frame's latent from its prior, in nats (probabilistic networks).
+    latent_rise : shares of the steps between which that weight rises from zero; a run that starts with a model has all
+        of it at once.
     motion : of the mean divergence of a pixel's motion from N(0, I), in nats (probabilistic networks).
     likelihood : of the mean negative log likelihood of the true displacement, where it is known (probabilistic
         networks with a velocity).
@@ -111,6 +121,7 @@ class LossConfiguration:
     end_point: float = 0.0
     squarings: int = 7
     latent: float = 0.0
+    latent_rise: tuple[float, float] = (0.0, 0.0)
     motion: float = 0.0
     likelihood: float = 0.0
     foresight: float = 0.0
@@ -121,12 +132,23 @@ class LossConfiguration:
 
 @dataclass(frozen=True)
 class OptimiserConfiguration:
-    """Adam. ``schedule`` is "constant", or "cosine" (to zero at ``steps``, after a hundredth of warming up)."""
+    """Adam.
+
+    Attributes
+    ----------
+    batch : cines a step and device; rate : of learning.
+    schedule : "constant", or "cosine" (to zero at ``steps``, after a hundredth of warming up).
+    clip : largest norm of the gradient, which is scaled down to it; 0 leaves it as it is.
+    published : how many cines the publication trained on, its steps times its batch; 0 where there is none. The card
+        of a model that saw fewer says so.
+    """
 
     steps: int = 20000
     batch: int = 16
     rate: float = 1e-4
     schedule: str = "constant"
+    clip: float = 1.0
+    published: int = 0
     validate_every: int = 500
     precision: str = "32-true"
 
@@ -181,6 +203,10 @@ class Configuration:
                 raise InputError(f"'{key}' is too small; 1 or more is needed, and ranges go from small to large.")
         if not (self.data.spacing > 0 and self.optimiser.rate > 0):
             raise InputError("'data.spacing' and 'optimiser.rate' must be positive.")
+        if min(self.optimiser.clip, self.optimiser.published) < 0:
+            raise InputError("'optimiser.clip' and 'optimiser.published' must not be negative.")
+        if not 0 <= self.loss.latent_rise[0] <= self.loss.latent_rise[1] <= 1:
+            raise InputError("'loss.latent_rise' is two shares of the steps, from 0 to 1, the smaller one first.")
         for key in ("random_reference", "real", "same_contrast"):
             if not 0 <= getattr(self.data, key) <= 1:
                 raise InputError(f"'data.{key}' is a share, from 0 to 1.")
@@ -190,10 +216,11 @@ class Configuration:
             raise InputError("'data.folder' is needed for the source \"folder\".")
         if self.data.source in ("phantoms", "lemniscates") and (not self.data.kinds or self.data.pool < 1):
             raise InputError(f"'data.kinds' and 'data.pool' are needed for the source \"{self.data.source}\".")
+        check_limits(self)
 
 
 def read_configuration(source: str | Path) -> Configuration:
-    """A configuration from a YAML file, or one that comes with the package by its name.
+    """A configuration from a YAML file, one that comes with the package by its name, or that of a model's card.
 
     Raises
     ------
@@ -203,15 +230,30 @@ def read_configuration(source: str | Path) -> Configuration:
 
     path = Path(source)
     bundled = BUNDLED / f"{source}.yaml"
-    if not path.is_file() and bundled.is_file():
-        path = bundled
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not os.path.isfile(path) and os.path.isfile(bundled):
+            path = bundled
+        if not os.path.isfile(path):
+            names = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
+            raise InputError(f"There is no configuration '{source}'; give a YAML file or one of {names}.")
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"'{path}' is too large for a configuration.")
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise InputError(f"The configuration '{path}' has anchors and aliases; write its values out.")
+        values = yaml.safe_load(text)
+    except InputError:
+        raise
     except OSError as error:
-        names = ", ".join(sorted(p.stem for p in BUNDLED.glob("*.yaml")))
-        raise InputError(f"There is no configuration '{source}'; give a YAML file or one of {names}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"The configuration '{path}' is not YAML: {error}") from error
+        raise InputError(f"The configuration '{path}' cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" (line {where.line + 1}, column {where.column + 1})" if where is not None else ""
+        raise InputError(f"The configuration '{path}' is not YAML{place}.") from error
+    if isinstance(values, Mapping) and isinstance(values.get("training"), Mapping):
+        values = values["training"].get("configuration")
+        if values is None:
+            raise InputError(f"The card '{path}' does not say how its model was configured; give a configuration.")
     return _parse(Configuration, values, "")
 
 
@@ -222,7 +264,9 @@ def _parse(kind: type, values: object, prefix: str) -> typing.Any:
     known = {f.name: f for f in fields(kind)}
     for key in values:
         if key not in known:
-            raise InputError(f"The configuration has the unknown key '{prefix}{key}'; known are {', '.join(known)}.")
+            raise InputError(
+                f"The configuration has the unknown key '{prefix}{str(key)[:60]}'; known are {', '.join(known)}."
+            )
     for name, f in known.items():
         if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise InputError(f"The configuration lacks the key '{prefix}{name}'.")
@@ -242,9 +286,14 @@ def _convert(hint: typing.Any, value: typing.Any, key: str) -> object:
         return dict(value)
     elif hint is float and type(value) is not bool:
         # YAML 1.1 takes 1e-4 for a text
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             return float(value)
     elif type(value) is hint:
         return value
     needed = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
-    raise InputError(f"The configuration's '{key}' is {value!r}, which is of the wrong type; {needed} is needed.")
+    raise InputError(f"The configuration's '{key}' is {_short(value)}, which is of the wrong type; {needed} is needed.")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]} ..."

@@ -120,9 +120,15 @@ def augment_intensity(batch: Batch, config: AugmentConfiguration, generator: tor
     return {**batch, "reference": images[:, :1], "frames": images[:, 1:, None]}
 
 
-def frame_order(count: int, moving: int, reference: int = 0, place: float = 0.0) -> list[int]:
-    """The reference frame's number and those of ``moving`` frames spread evenly over the rest of the cycle after it."""
-    steps = [1 + int((k + place) * (count - 1) / moving) for k in range(moving)]
+def frame_order(count: int, moving: int, reference: int = 0, place: float | None = None) -> list[int]:
+    """The reference frame's number and those of ``moving`` frames after it, spread evenly over a cycle of ``count``.
+
+    With ``place``, from 0 to 1, each is that part of the way through its own share of the frames behind the reference.
+    """
+    if place is None:  # the reference and the others at equal distances
+        steps = [int((k + 1) * count / (moving + 1) + 0.5) for k in range(moving)]
+    else:
+        steps = [1 + int((k + place) * (count - 1) / moving) for k in range(moving)]
     return [reference, *((reference + step) % count for step in steps)]
 
 
@@ -152,7 +158,7 @@ class TrainingBatches(IterableDataset[Batch]):
         for n, (start, place, *corner), chance in zip(chosen, draws, chances, strict=True):
             count = len(self.pool[n]["frames"])
             reference = int(start * count) if chance < data.random_reference else 0
-            order = frame_order(count, moving, reference, place if data.random_reference else 0.0)
+            order = frame_order(count, moving, reference, place if data.random_reference else None)
             items.append(take(self.pool[n], order, data.size, tuple(corner)))
         generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + number)
         batch = augment_geometry(collate(items), self.configuration.augment, generator)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .. import __version__, zoo
 from ..errors import InputError, OutputError
+from ..files import writing
 from ..networks import build
+from .checkpoints import WholeCheckpoints, check_fits
 from .configuration import PAIRS, Configuration
 from .data import CineData
 from .pairs import PairData
@@ -25,6 +29,7 @@ from .tasks import TASKS
 from .tasks.registration import RegistrationTask
 
 LAST = "last.ckpt"
+_MOST_MINUTES = 1_000_000
 
 
 class _ThisRunTimer(Timer):
@@ -63,7 +68,8 @@ def train(
 
     Raises
     ------
-    InputError : a device that does not exist; nothing to resume; a network or data that cannot be had.
+    InputError : a device that does not exist; nothing to resume, or a damaged checkpoint; a network or data that cannot
+        be had; a loss or weights that are not finite any more (the last good checkpoint is kept).
     OutputError : ``output`` holds another run already, or cannot be written.
     """
     begin = time.monotonic()
@@ -74,11 +80,11 @@ def train(
         raise InputError(f"There is nothing to resume in '{output}': it has no checkpoint; start without resuming.")
     if not resume and last.is_file():
         raise OutputError(f"'{output}' holds a training run already; resume it or choose another folder.")
+    if max_minutes is not None and not 0 <= max_minutes <= _MOST_MINUTES:
+        raise InputError(f"The time limit is a number of minutes from 0 to {_MOST_MINUTES:,}, not {max_minutes}.")
     accelerator, devices = _devices(device)
-    try:
+    with writing(output):
         output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder '{output}' cannot be made: {error.strerror}.") from error
 
     lightning.seed_everything(configuration.seed, workers=True)
     ndim = len(configuration.data.size)
@@ -89,6 +95,8 @@ def train(
     if configuration.start:
         _begin_with(network, configuration)
     task = TASKS.choose(network.training_task)(network, configuration)
+    if resume:
+        check_fits(last, task.state_dict())
     kind = PairData if configuration.data.source in PAIRS else CineData
     data = kind(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
@@ -110,7 +118,7 @@ def train(
         val_check_interval=settings.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=1.0,
+        gradient_clip_val=settings.clip or None,
         logger=CSVLogger(output, name="metrics", flush_logs_every_n_steps=200),
         log_every_n_steps=50,
         callbacks=callbacks,
@@ -118,12 +126,14 @@ def train(
         enable_model_summary=False,
         use_distributed_sampler=False,
         benchmark=True,
+        plugins=[WholeCheckpoints()],
     )
     if resume:
         # a checkpoint is a pickle: only this run's own is read, and only as plain values and tensors
         trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
     else:
         trainer.fit(task, datamodule=data)
+    task.require_finite("weights", dict(network.named_parameters()))
     trainer.save_checkpoint(last)
     return _export(trainer, task, data, best, output / "model")
 
@@ -151,8 +161,10 @@ def _export(
 ) -> zoo.Card:
     """Write the last weights, or the best where those were better, with what they reach on the validation cines."""
     measure = partial(trainer.validate, task, datamodule=data, verbose=False)
-    (measured,) = measure()
     steps = trainer.global_step
+    batch = task.configuration.optimiser.batch * trainer.world_size
+    trained = steps * batch
+    (measured,) = measure()
     path = Path(best.best_model_path)
     # the file is elsewhere when a run was moved before it was resumed
     score = best.best_model_score
@@ -179,9 +191,11 @@ def _export(
             "size": list(source.size),
             "start": _history(configuration.start),
             "steps": steps,
-            "batch": configuration.optimiser.batch * trainer.world_size,
+            "batch": batch,
+            **_protocol(trained, configuration.optimiser.published),
             "version": __version__,
             "commit": _commit(),
+            "configuration": json.loads(json.dumps(asdict(configuration))),
         },
         results={
             f"validation {key.removeprefix('validation/')}": float(f"{value:.5g}")
@@ -192,6 +206,14 @@ def _export(
         extent=source.extent,
     )
     return zoo.save_model(folder, task.network, card, configuration.half) if trainer.is_global_zero else card
+
+
+def _protocol(trained: int, published: int) -> dict[str, str]:
+    """Whether training was as long as the publication's, counted in cines; nothing where there is none."""
+    if not published:
+        return {}
+    length = "as published" if trained >= published else "shortened"
+    return {"protocol": f"{length}, {trained} of {published} samples"}
 
 
 def _devices(device: str) -> tuple[str, int | list[int]]:
@@ -209,11 +231,15 @@ def _devices(device: str) -> tuple[str, int | list[int]]:
 
 
 def _commit() -> str:
-    """The commit of a source checkout, or an empty text."""
+    """The commit of a source checkout, with "-dirty" where files were changed since; or an empty text."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        here = Path(__file__).parent
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not of another project that this lies in
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return answer.stdout.strip()

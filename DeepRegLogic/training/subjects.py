@@ -15,12 +15,14 @@ import numpy as np
 from .. import __version__
 from ..cine import scaled_frames
 from ..errors import InputError
-from ..files import whole_file
+from ..files import expanded, whole_file
 from ..grid import working_shape
 from .configuration import DataConfiguration
 
 VALIDATION_SEED = 1_000_000
 TEST_SEED = 2_000_000
+
+_DAMAGED = "The training subjects in '{path}' are damaged; remove that file, and they are made again."
 
 Subject = dict[str, np.ndarray]
 """``frames`` uint8 ``[T, H, W]``; where the truth is known, also ``displacement`` and ``inverse`` float16
@@ -38,14 +40,14 @@ def synthetic_subject(data: DataConfiguration, seed: int) -> Subject:
         from ..synthetic import lemniscate_sequence
 
         return {"frames": _to_bytes(lemniscate_sequence(seed, kind))}
-    from ..synthetic import phantom_arrays
+    from ..synthetic import MovingImage, moving_image
 
-    phantom = phantom_arrays(seed, kind, size=max(data.size), spacing=data.spacing)
+    moving: MovingImage = moving_image(seed, kind, size=max(data.size), spacing=data.spacing)
     return {
-        "frames": _to_bytes(scaled_frames(phantom.frames.numpy())),
-        "displacement": phantom.displacement.numpy().astype(np.float16),
-        "inverse": phantom.inverse.numpy().astype(np.float16),
-        "weight": _to_bytes(np.where(phantom.labels.numpy() > 0, 1.0, 0.1)),
+        "frames": _to_bytes(scaled_frames(moving.frames.numpy())),
+        "displacement": moving.displacement.numpy().astype(np.float16),
+        "inverse": moving.inverse.numpy().astype(np.float16),
+        "weight": _to_bytes(moving.weight.numpy()),
     }
 
 
@@ -61,7 +63,7 @@ def folder_subjects(data: DataConfiguration) -> list[Subject]:
     from .. import flow
     from ..io import read_cine
 
-    folder = Path(data.folder).expanduser()
+    folder = expanded(data.folder)
     paths = sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
     if len(paths) <= data.validation:
         raise InputError(f"The folder '{folder}' has {len(paths)} cines; more than {data.validation} are needed.")
@@ -126,16 +128,27 @@ def prepare(data: DataConfiguration, folder: Path) -> None:
             raise OSError(str(error)) from error
 
 
+def _kept_subjects(path: Path, count: int) -> list[Subject]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    subjects: list[Subject] = [{} for _ in range(count)]
+    try:
+        for name, values in load_file(path).items():
+            number, key = name.split(".")
+            subjects[int(number)][key] = values
+        whole = all("frames" in subject and subject.keys() == subjects[0].keys() for subject in subjects)
+    except (OSError, SafetensorError, ValueError, IndexError) as error:
+        raise InputError(_DAMAGED.format(path=path)) from error
+    if not whole:
+        raise InputError(_DAMAGED.format(path=path))
+    return subjects
+
+
 def load(data: DataConfiguration, folder: Path) -> tuple[list[Subject], list[Subject]]:
-    """The subjects for training and for validation, as ``prepare`` left them."""
+    """The subjects for training and for validation, as ``prepare`` left them; InputError where these are damaged."""
     if data.source == "folder":
         subjects = folder_subjects(data)
     else:
-        from safetensors.numpy import load_file
-
-        arrays = load_file(subjects_file(data, folder))
-        subjects = [{} for _ in range(data.pool + data.validation)]
-        for name, values in arrays.items():
-            number, key = name.split(".")
-            subjects[int(number)][key] = values
+        subjects = _kept_subjects(subjects_file(data, folder), data.pool + data.validation)
     return subjects[: -data.validation], subjects[-data.validation :]

@@ -33,6 +33,11 @@ class TemporalRegistrationParameterNode:
     labels - A segmentation or label map drawn on the reference frame, to be followed.
     points - Markups drawn on the reference frame, to be followed.
     fixedVolume, movingVolume - The pair.
+    affine - Whether the images of the pair are aligned first.
+    fixedMask, movingMask - Segmentations or label maps of the pair, outside of which nothing counts.
+    movingLabels - A segmentation or label map drawn on the moving volume, to be brought onto the fixed one.
+    pairPath - Whether the way from the moving to the warped volume is made, too.
+    regularity - Of models that can choose: from 0 (soft) to 1 (stiff).
     generateInput, generateFrame - The image that cines are made from: a volume, or a frame of a sequence.
     generateLabels - A segmentation or label map drawn on that frame, to be carried along.
     sampleFrames, samples, seed - Frames of every cine that is made, how many cines, and what makes them differ.
@@ -63,6 +68,12 @@ class TemporalRegistrationParameterNode:
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
     pairRegionOfInterest: vtkMRMLMarkupsROINode
+    affine: bool = False
+    fixedMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
+    movingMask: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
+    movingLabels: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007
+    pairPath: bool = False
+    regularity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     generateInput: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceNode, None] = None  # noqa: UP007
     generateFrame: int = 0
     generateLabels: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None] = None  # noqa: UP007

@@ -20,7 +20,8 @@ import torch
 from peers import demons
 
 from DeepRegLogic import Cine, flow, propagate, read_cine, read_image, register_cine, register_pair
-from DeepRegLogic.registration.prepare import pair_cine, scaled
+from DeepRegLogic.registration.pair import pair_cine
+from DeepRegLogic.registration.prepare import scaled
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:

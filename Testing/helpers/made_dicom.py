@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     EnhancedMRImageStorage,
@@ -62,6 +66,19 @@ def write_slice(path: Path, phase: int, position: int, gap: float = 8.0, **extra
     _new(path, MRImageStorage, pixels, series, **values).save_as(path, enforce_file_format=True)
 
 
+def strip_meta(path: Path, implicit: bool = True, little: bool = True) -> None:
+    """Turn a file into a bare data set, without preamble and file meta group, as old consoles write them."""
+    dataset = dcmread(path)
+    if not little:
+        dataset["PixelData"].VR = "OW"
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").astype(">i2").tobytes()
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = implicit, little
+    del dataset.file_meta
+    write_dataset(buffer, Dataset(dataset))
+    path.write_bytes(buffer.getvalue())
+
+
 def write_stack(folder: Path, phases: int = 4, positions: int = 3, **extra: object) -> Path:
     """A classic series whose file names say nothing of its order."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,18 +95,31 @@ def _item(**values: object) -> Sequence:
     return Sequence([ds])
 
 
-def write_enhanced(path: Path, phases: int = 4, positions: int = 3, trigger: bool = True, **extra: object) -> Path:
-    """An Enhanced MR file, slices outside, phases inside, all rescaled by 2 x + 5."""
+def write_enhanced(
+    path: Path,
+    phases: int = 4,
+    positions: int = 3,
+    trigger: bool = True,
+    places: list[tuple[int, int]] | None = None,
+    groups_of=lambda t, k: {},
+    **extra: object,
+) -> Path:
+    """An Enhanced MR file, slices outside, phases inside, all rescaled by 2 x + 5.
+
+    ``places`` are (phase, position) of its frames instead; ``groups_of`` gives further functional groups of a frame,
+    each with its one item's elements.
+    """
     frames, groups = [], []
-    for k in range(positions):
-        for t in range(phases):
-            frames.append(slice_pixels(t, k))
-            group = Dataset()
-            group.FrameContentSequence = _item(TemporalPositionIndex=t + 1, InStackPositionNumber=k + 1)
-            group.PlanePositionSequence = _item(ImagePositionPatient=[f"{v:.6g}" for v in CORNER + 6.0 * k * NORMAL])
-            if trigger:
-                group.CardiacSynchronizationSequence = _item(NominalCardiacTriggerDelayTime=25.0 * t)
-            groups.append(group)
+    for t, k in places or [(t, k) for k in range(positions) for t in range(phases)]:
+        frames.append(slice_pixels(t, k))
+        group = Dataset()
+        group.FrameContentSequence = _item(TemporalPositionIndex=t + 1, InStackPositionNumber=k + 1)
+        group.PlanePositionSequence = _item(ImagePositionPatient=[f"{v:.6g}" for v in CORNER + 6.0 * k * NORMAL])
+        if trigger:
+            group.CardiacSynchronizationSequence = _item(NominalCardiacTriggerDelayTime=25.0 * t)
+        for keyword, values in groups_of(t, k).items():
+            setattr(group, keyword, _item(**values))
+        groups.append(group)
     shared = Dataset()
     shared.PlaneOrientationSequence = _item(ImageOrientationPatient=list(ORIENTATION))
     shared.PixelMeasuresSequence = _item(PixelSpacing=list(SPACING), SliceThickness="9")
@@ -101,6 +131,15 @@ def write_enhanced(path: Path, phases: int = 4, positions: int = 3, trigger: boo
     } | extra
     ds = _new(path, EnhancedMRImageStorage, np.stack(frames), "1.2.3.5", **values)
     ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_plain(path: Path, kind: str, frames: np.ndarray, pointer: tuple[str, ...] = (), **extra: object) -> Path:
+    """A multi-frame file of SOP class ``kind``, whose header names the elements of ``pointer`` as what rises."""
+    values: dict[str, object] = {"NumberOfFrames": len(frames), "PixelSpacing": list(SPACING)}
+    if pointer:
+        values["FrameIncrementPointer"] = [tag_for_keyword(keyword) for keyword in pointer]
+    _new(path, kind, frames, "1.2.3.7", **(values | extra)).save_as(path, enforce_file_format=True)
     return path
 
 

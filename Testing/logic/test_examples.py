@@ -29,6 +29,7 @@ MOST_USED = (
     "io.write.write_cine",
     "registration.register.register_cine",
     "registration.register.register_pair",
+    "registration.sequence.register_sequence",
     "registration.generate.generate_cine",
     "results.resample.compensate",
     "results.resample.propagate",
@@ -36,6 +37,7 @@ MOST_USED = (
     "results.results.Results",
     "results.write.write_motion",
     "zoo.load_model",
+    "flow.compose",
     "flow.exp",
     "flow.warp",
 )

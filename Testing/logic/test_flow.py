@@ -21,6 +21,28 @@ def test_identity_is_identity_to_the_last_voxel(shape, mode):
     assert (warped - image).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+@pytest.mark.parametrize("shape", [(32, 32), (8, 10, 12)])
+def test_a_displacement_that_is_not_finite_gives_nan_there_and_no_gradient(shape, padding, bad):
+    """torch alone gives a number, and the gradient crashes the interpreter."""
+    image = torch.rand(2, 1, *shape, requires_grad=True)
+    field = torch.zeros(2, len(shape), *shape)
+    there = (1, 0, *(n // 2 for n in shape))
+    field[there] = bad
+    field.requires_grad_()
+    warped = flow.warp(image, field, padding=padding)
+    expected = torch.ones(2, *shape, dtype=torch.bool)
+    expected[(1, *there[2:])] = False
+    assert (warped[:, 0].isfinite() == expected).all()
+    assert torch.allclose(warped[:, 0][expected], image[:, 0][expected], atol=1e-5)
+    warped.nan_to_num().sum().backward()
+    assert image.grad.isfinite().all()
+    assert field.grad.isfinite().all()
+    places = torch.tensor([[bad] * len(shape), [1.0] * len(shape)])
+    assert flow.sample(torch.rand(1, 2, *shape), places).isnan()[0].tolist() == [[True, False], [True, False]]
+
+
 @pytest.mark.parametrize("shape", [(20, 30), (8, 10, 12)])
 def test_a_whole_shift_moves_every_voxel(shape):
     image = torch.rand(1, 1, *shape)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from made_models import card_of
 
-from DeepRegLogic import zoo
+from DeepRegLogic import flow, zoo
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
@@ -16,8 +17,6 @@ from DeepRegLogic.synthetic import cine_phantom
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Untrained networks of both forms, which move a little."""
-    import torch
-
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     for name, key in (("flow", "dragnet-flow"), ("published", "dragnet"), ("other", "voxelmorph")):
@@ -82,9 +81,30 @@ def test_resampling_once_is_sharper_than_step_by_step(models, frame):
     assert roughness[1] < roughness[0]
 
 
+@pytest.mark.parametrize("model", ["flow", "published"])
+def test_frames_may_be_drawn_one_by_one_with_their_motion(models, frame, model):
+    shared, alone, again = (
+        generate_cine(frame, 5, 2, seed=2, model=models / model, noise=noise, device="cpu")
+        for noise in ("shared", "independent", "independent")
+    )
+    assert [sample.motion.provenance["noise"] for sample in alone] == ["independent"] * 2
+    np.testing.assert_array_equal(alone[1].motion.inverse, again[1].motion.inverse)
+
+    def tremor(samples):
+        """How far the motion leaves a straight line in time, and how rough it is in the plane."""
+        fields = np.stack([sample.motion.inverse[1:] for sample in samples])
+        return np.abs(np.diff(fields, 2, axis=1)).mean(), np.abs(np.diff(fields, axis=-1)).mean()
+
+    assert all(np.greater(tremor(alone), 1.5 * np.array(tremor(shared))))
+    for sample in alone:
+        there = torch.from_numpy(np.array(sample.motion.displacement))
+        assert not flow.folding(there).any()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"noise": "loud"}, 'noise is "shared" or "independent", not \'loud\''),
         ({"n_samples": 0}, "number of samples must be a whole number of 1 or more, not 0"),
         ({"seed": -1}, "seed must be a whole number of 0 or more, not -1"),
         ({"n_frames": 1}, "number of frames must be"),

@@ -55,9 +55,21 @@ def test_a_working_grid_keeps_the_first_and_the_last_voxel():
     # 20 steps of 2 mm and 30 of 1.5 mm: 40 and 45 mm from the first voxel's centre to the last one's
     assert working_shape((21, 31), (2, 1.5), 3.0) == (14, 16)
     assert working_shape((21, 31), (2, 1.5), 0.5) == (81, 91)
-    assert working_shape((21, 31), (2, 1.5), 1000.0, smallest=4) == (4, 4)
+    assert working_shape((21, 31), (2, 1.5), 6.0, smallest=12) == (12, 12)
     assert working_shape((7, 21, 31), (8, 2, 1.5), 3.0) == (17, 14, 16)
     assert working_shape((7, 21, 31), (8, 2, 1.5), 3.0, by_slice=True) == (7, 14, 16)
+
+
+@pytest.mark.parametrize("wrong", [1e-3, 0.02, 9.0, 1000.0, 1e30])
+def test_a_working_grid_of_another_unit_is_refused(wrong):
+    with pytest.raises(InputError, match=r"do not suit a model for pixels of 1\.8 mm"):
+        working_shape((128, 128), (1.8 * wrong, 1.8 * wrong), 1.8)
+
+
+@pytest.mark.parametrize("spacing", [(1800, 1800, 8000), (1e30, 1, 1), (1e-9, 1, 1), (1, 1, 1e-5), (1, 1001, 1)])
+def test_a_spacing_beyond_reason_is_told(spacing):
+    with pytest.raises(InputError, match="in another unit"):
+        Grid((20, 20, 1), spacing)
 
 
 def test_the_grids_of_other_tests_are_oblique_and_left_handed():

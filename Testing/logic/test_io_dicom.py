@@ -257,4 +257,5 @@ def test_not_dicom(tmp_path):
         read_cine(tmp_path / "a.dcm")
     with pytest.raises(InputError, match="no folder"):
         list_series(tmp_path / "missing")
-    assert list_series(tmp_path) == ()
+    with pytest.raises(InputError, match=r"'a\.dcm' cannot be read as DICOM"):
+        list_series(tmp_path)

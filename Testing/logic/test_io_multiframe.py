@@ -70,12 +70,24 @@ def test_enhanced_cut_short(tmp_path):
         read_cine(path)
 
 
-def test_several_multiframe_files_of_one_series(tmp_path):
+def test_two_scans_of_one_series_in_enhanced_files(tmp_path):
     write_enhanced(tmp_path / "a.dcm")
     write_enhanced(tmp_path / "b.dcm")
     assert list_series(tmp_path)[0].images == 24
-    with pytest.raises(InputError, match=r"several multi-frame files \('a.dcm', 'b.dcm'\)"):
+    with pytest.raises(InputError, match=r"more than one image of the same place and time .*frame 1 of 'a.dcm'"):
         read_cine(tmp_path)
+    (tmp_path / "b.dcm").write_bytes((tmp_path / "a.dcm").read_bytes())
+    cine = read_cine(tmp_path)
+    assert cine.frames.shape == (4, 3, 6, 8)
+    assert any("Copies" in note for note in cine.notes)
+
+
+def test_several_ultrasound_files_of_one_series(tmp_path):
+    for name in ("a.dcm", "b.dcm"):
+        write_ultrasound(tmp_path / name, grey(), FrameTime="40")
+    with pytest.raises(InputError, match=r"several files with frames over time \('a.dcm', 'b.dcm'\); give one"):
+        read_cine(tmp_path)
+    assert len(read_cine(tmp_path / "b.dcm")) == 3
 
 
 def grey(count=3, rows=24, columns=32):

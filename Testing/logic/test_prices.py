@@ -18,7 +18,7 @@ from DeepRegLogic.similarities import SIMILARITIES, lncc, local_correlation, mse
 @pytest.mark.parametrize(
     ("registry", "names"),
     [
-        (SIMILARITIES, ["lncc", "local-likelihood", "mse"]),
+        (SIMILARITIES, ["lncc", "robust-lncc", "mse"]),
         (REGULARISERS, ["diffusion", "bending", "robust-bending", "elastic"]),
         (CONSISTENCIES, ["inverse", "gradicon"]),
         (PRESETS, ["fast", "standard", "best"]),
@@ -45,9 +45,9 @@ def test_entries_have_titles_for_users():
         (
             SIMILARITIES,
             "nlcc",
-            "There is no similarity 'nlcc'; there are lncc, local-likelihood, mse. Did you mean 'lncc'?",
+            "There is no similarity 'nlcc'; there are lncc, robust-lncc, mse. Did you mean 'lncc'?",
         ),
-        (SIMILARITIES, "LNCC", "There is no similarity 'LNCC'; there are lncc, local-likelihood, mse."),
+        (SIMILARITIES, "LNCC", "There is no similarity 'LNCC'; there are lncc, robust-lncc, mse."),
         (REGULARISERS, "blending", "Did you mean 'bending'?"),
         (CONSISTENCIES, "gradcon", "There is no consistency 'gradcon'; there are inverse, gradicon. Did you mean"),
         (
@@ -178,7 +178,7 @@ def test_of_two_parts_of_equal_variance_one_makes_half_of_a_squared_correlation(
 
 
 @SHAPES
-@pytest.mark.parametrize("name", ["mse", "lncc", "local-likelihood"])
+@pytest.mark.parametrize("name", ["mse", "lncc", "robust-lncc"])
 @pytest.mark.parametrize("kind", ["texture", "equal", "flat"])
 def test_gradients_of_similarities_are_finite(shape, name, kind):
     fixed = texture(*shape)

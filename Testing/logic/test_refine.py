@@ -10,6 +10,7 @@ import torch
 from made_fields import smooth_field
 
 from DeepRegLogic import flow
+from DeepRegLogic.errors import InputError
 from DeepRegLogic.progress import Reporter
 from DeepRegLogic.registration.presets import Refinement
 from DeepRegLogic.registration.refine import FrameTimes, _Level, _levels, refine
@@ -84,7 +85,7 @@ def test_a_similarity_has_its_usual_weight(name):
 def test_usual_weights_are_those_that_go_together():
     assert {name: entry.weight for name, entry in SIMILARITIES.items()} == {
         "lncc": 15.0,
-        "local-likelihood": 1.0,
+        "robust-lncc": 12.0,
         "mse": 15.0,
     }
     assert {name: entry.weight for name, entry in REGULARISERS.items()} == {
@@ -212,3 +213,19 @@ def test_a_level_never_ends_worse_than_it_began():
     level = _Level(images[:1], images[1:], (1.0, 1.0), Refinement("mse", step=2.0, temporal=0.0), FrameTimes(2))
     still = StationaryVelocity(torch.zeros(2, 2, *SHAPE))
     assert not level.minimise(still, 3, Reporter(), "").velocity.any()
+
+
+@pytest.mark.parametrize("similarity", list(SIMILARITIES))
+def test_a_refinement_that_comes_to_no_number_is_one_sentence(similarity):
+    images, times = texture(4), FrameTimes(3)
+    start = torch.zeros(3, 2, *SHAPE)
+    start[1, 0, 9, 9] = torch.nan
+    with pytest.raises(InputError, match="came to no number"):
+        refine(images[:1], images[1:], StationaryVelocity(start), Refinement(similarity=similarity), times)
+
+
+@pytest.mark.parametrize("field", ["smoothness", "temporal", "sigma", "sigma_time", "step", "tolerance"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0, 1e38])
+def test_weights_and_steps_are_finite_and_within_reason(field, value):
+    with pytest.raises(InputError, match="weights of a refinement"):
+        Refinement(**{field: value})

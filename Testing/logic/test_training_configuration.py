@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from DeepRegLogic import list_models
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.networks import build
-from DeepRegLogic.training.configuration import BUNDLED, read_configuration
+from DeepRegLogic.training.configuration import BUNDLED, AugmentConfiguration, read_configuration
 
 NAMES = sorted(path.stem for path in BUNDLED.glob("*.yaml"))
 
@@ -36,6 +37,41 @@ def test_the_lemniscate_networks_are_compared_on_equal_terms() -> None:
     assert len({(run.seed, run.data, run.augment, run.loss, run.optimiser) for run in runs}) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "cines", "rate", "held_out"),
+    [
+        ("tlrn-lemniscate-paper", 60_000 * 32, 1e-4, 200),
+        ("dragnet-uk-biobank", 28_000 * 10, 1e-3, 620),
+        ("dragnet-uk-biobank-reference", 28_000 * 10, 1e-3, 620),
+    ],
+)
+def test_the_papers_trainings_are_as_the_papers_have_them(name: str, cines: int, rate: float, held_out: int) -> None:
+    configuration = read_configuration(name)
+    settings = configuration.optimiser
+    assert settings.steps * settings.batch == settings.published == cines
+    assert (settings.rate, settings.schedule, settings.clip, settings.precision) == (rate, "constant", 0, "32-true")
+    assert configuration.data.validation == held_out
+    assert configuration.loss.latent_rise == (0, 0)
+    assert configuration.augment == AugmentConfiguration()
+
+
+def test_the_papers_networks_have_shorter_trainings_that_say_so() -> None:
+    for name in ("tlrn-lemniscate", "voxelmorph-lemniscate", "dragnet-published", "dragnet-published-reference"):
+        settings = read_configuration(name).optimiser
+        assert settings.steps * settings.batch < settings.published / 10
+
+
+def test_bundled_models_say_how_short_their_training_was() -> None:
+    for card in list_models():
+        configuration = read_configuration(card.name)
+        assert dict(card.arguments) == dict(configuration.arguments)
+        published = configuration.optimiser.published
+        seen = card.training["steps"] * card.training["batch"]
+        expected = f"shortened, {seen} of {published} samples" if published else None
+        assert card.training.get("protocol") == expected
+        assert card.title == configuration.title
+
+
 def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
     values["optimiser"]["rate"] = "1e-4"
     values["data"]["spacing"] = 2
@@ -51,7 +87,7 @@ def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
         ("loss.smoth", 0.1, "unknown key 'loss.smoth'; known are similarity,"),
         ("colour", "red", "unknown key 'colour'"),
         ("loss", 3, "keys and values under 'loss'"),
-        ("loss.similarity", "ssd", "'loss.similarity' is one of lncc, local-likelihood, mse, not 'ssd'"),
+        ("loss.similarity", "ssd", "'loss.similarity' is one of lncc, robust-lncc, mse, not 'ssd'"),
         (
             "loss.regulariser",
             "tv",
@@ -70,6 +106,8 @@ def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
         ("optimiser.steps", 1.5, "'optimiser.steps' is 1.5, which is of the wrong type; int"),
         ("optimiser.steps", 0, "'optimiser.steps' is too small"),
         ("optimiser.rate", -1.0, "must be positive"),
+        ("optimiser.clip", -1.0, "'optimiser.clip' and 'optimiser.published' must not be negative"),
+        ("loss.latent_rise", [0.7, 0.4], "two shares of the steps"),
         ("network", None, "'network' is None"),
     ],
 )

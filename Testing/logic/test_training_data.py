@@ -14,8 +14,13 @@ from DeepRegLogic.grid import Grid
 from DeepRegLogic.io import write_cine
 from DeepRegLogic.similarities import mse
 from DeepRegLogic.training import subjects
-from DeepRegLogic.training.configuration import AugmentConfiguration, Configuration, DataConfiguration
-from DeepRegLogic.training.data import TrainingBatches, augment_geometry, collate, frame_order, take
+from DeepRegLogic.training.configuration import (
+    AugmentConfiguration,
+    Configuration,
+    DataConfiguration,
+    read_configuration,
+)
+from DeepRegLogic.training.data import TrainingBatches, ValidationBatches, augment_geometry, collate, frame_order, take
 
 SIZE = 64
 
@@ -130,13 +135,31 @@ def test_a_cine_of_another_size_is_cropped_or_padded(shape: tuple[int, int]) -> 
 def test_frames_follow_the_reference_around_the_cycle() -> None:
     assert frame_order(6, 5) == [0, 1, 2, 3, 4, 5]
     assert frame_order(6, 5, reference=4, place=0.99) == [4, 5, 0, 1, 2, 3]
-    assert frame_order(21, 4) == [0, 1, 6, 11, 16]
+    assert frame_order(21, 4, place=0.0) == [0, 1, 6, 11, 16]
     assert frame_order(21, 4, reference=1, place=0.5) == [1, 4, 9, 14, 19]
     for moving in range(1, 20):
-        for place in (0.0, 0.3, 0.999):
+        for place in (None, 0.0, 0.3, 0.999):
             steps = frame_order(20, moving, place=place)[1:]
             assert sorted(set(steps)) == steps
             assert len(steps) == moving
+
+
+def test_seven_frames_are_spread_over_the_beat() -> None:
+    assert frame_order(50, 6) == [0, 7, 14, 21, 29, 36, 43]
+    assert frame_order(20, 6, reference=18) == [18, 1, 4, 7, 9, 12, 15]
+    for count in range(7, 60):
+        steps = np.diff([*frame_order(count, 6), count])  # the last is that back to the reference
+        assert steps.max() - steps.min() <= 1
+
+
+@pytest.mark.parametrize("name", ["dragnet-published", "dragnet-uk-biobank"])
+def test_items_of_the_seven_frame_forms_are_spread_over_the_beat(name: str) -> None:
+    config = read_configuration(name)
+    beat = {"frames": torch.zeros(50, 128, 128, dtype=torch.uint8)}
+    batches = TrainingBatches([beat], config, torch.device("cpu"), 7, 0)
+    for batch in (batches.batch(0), ValidationBatches([beat], config.data.frames[1], config.data.size)[0]):
+        found = (50 * batch["phase"]).round().long()
+        assert (found == torch.tensor([0, 7, 14, 21, 29, 36, 43])).all()
 
 
 @pytest.mark.parametrize("spread", [1.0, 1000.0])

@@ -72,6 +72,43 @@ def test_the_objective_has_every_term(batch):
     assert set(published.terms) == {"similarity", "smooth", "latent", "motion"}
 
 
+@pytest.mark.parametrize("source", ["phantoms", "folder"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in BUNDLED.glob("*.yaml")))
+def test_every_parameter_that_is_trained_gets_a_gradient(batch, name, source):
+    """Several GPUs wait for the gradients of all of them."""
+    configuration = small(name)
+    data = replace(configuration.data, source=source, folder="somewhere", kinds=("short-axis",))
+    task = task_of(replace(configuration, data=data))
+    if configuration.arguments.get("frames"):  # lemniscates, one block for every time
+        batch = {**batch, "frames": batch["frames"][:, :1].expand(-1, 11, -1, -1, -1)}
+        del batch["displacement"]
+    if not data.has_truth:
+        batch = {key: batch[key] for key in ("reference", "frames", "phase")}
+    task.training_step(batch, 0).backward()
+    without = [key for key, value in task.named_parameters() if value.requires_grad and value.grad is None]
+    assert not without
+    trained = sum(value.numel() for value in task.parameters() if value.requires_grad)
+    assert trained > 0.9 * sum(value.numel() for value in task.parameters())
+
+
+def test_the_price_of_the_latent_rises_where_it_is_said_so(batch):
+    published, own = (small(name) for name in ("dragnet-published", "dragnet-cardiac"))
+    assert published.loss.latent_rise == (0.0, 0.0)
+    assert own.loss.latent_rise == (0.4, 0.7)
+    found = []
+    for steps in (3, 6, 100):  # this is step 3
+        configuration = replace(own, optimiser=replace(own.optimiser, steps=steps))
+        task = task_of(configuration)
+        torch.manual_seed(0)
+        task.training_step(batch, 0)
+        found.append(task.terms["latent"])
+    assert found[1] == pytest.approx(found[0] / 3, rel=1e-3)  # (3 - 2.4) / (4.2 - 2.4)
+    assert found[2] == 0
+    task = task_of(replace(published, optimiser=replace(published.optimiser, steps=10**6)))
+    task.training_step(batch, 0)
+    assert task.terms["latent"] > 0
+
+
 def test_the_likelihood_teaches_the_covariance_alone(batch):
     task = task_of(small("dragnet-cardiac"))
     posterior = task.network.posterior(batch["reference"], batch["frames"])
@@ -112,6 +149,7 @@ def test_a_run_writes_a_model_of_the_zoo(name, tmp_path):
 
 def test_every_configuration_can_be_read():
     names = [path.stem for path in BUNDLED.glob("dragnet-*.yaml")]
-    assert {"dragnet-cardiac", "dragnet-no-memory", "dragnet-published", "dragnet-uk-biobank"} <= set(names)
+    published = {f"dragnet-{data}{mode}" for data in ("published", "uk-biobank") for mode in ("", "-reference")}
+    assert {"dragnet-cardiac", "dragnet-no-memory", *published} <= set(names)
     for name in names:
         assert read_configuration(name).name == name

@@ -21,6 +21,7 @@ from DeepRegLogic.training.configuration import (
     DataConfiguration,
     LossConfiguration,
     OptimiserConfiguration,
+    read_configuration,
 )
 from DeepRegLogic.training.run import train
 from DeepRegLogic.training.tasks import TASKS
@@ -73,6 +74,29 @@ def test_the_error_falls_and_the_best_weights_become_a_model(finished: Path) -> 
     assert model.card.results["validation folded"] == 0
     velocity = model.network(torch.rand(1, 1, 30, 50), torch.rand(1, 5, 1, 30, 50))
     assert velocity.shape == (1, 5, 2, 30, 50)
+
+
+def test_a_card_says_how_its_model_is_made_again(finished: Path, tmp_path: Path) -> None:
+    card = zoo.load_model(finished / "model").card
+    assert read_configuration(finished / "model" / "card.json") == replace(TINY, arguments={"channels": [8, 16]})
+    assert "protocol" not in card.training  # nothing was published
+    assert len(card.training["commit"].removesuffix("-dirty")) in (0, 40)  # no commit in a copy without its history
+    (tmp_path / "card.json").write_text(json.dumps({"name": "old", "training": {"steps": 3}}), encoding="utf-8")
+    with pytest.raises(InputError, match="does not say how its model was configured"):
+        read_configuration(tmp_path / "card.json")
+
+
+@pytest.mark.parametrize(("published", "words"), [(5, "as published, 8 of 5"), (1000, "shortened, 8 of 1000")])
+def test_a_card_says_how_long_the_training_was_beside_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: int, words: str
+) -> None:
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *a, **k: norms.append(1) or clip(*a, **k))
+    short = replace(TINY.optimiser, steps=2, validate_every=2, published=published, clip=float(published > 5))
+    card = run(replace(TINY, optimiser=short), tmp_path / "run")
+    assert card.training["protocol"] == f"{words} samples"
+    assert len(norms) == (2 if published > 5 else 0)  # gradients stay as they are where nothing is to be clipped
 
 
 def test_a_run_goes_on_where_it_stopped(finished: Path, tmp_path: Path) -> None:
@@ -145,7 +169,7 @@ def test_a_network_that_cannot_be_built(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="a part of its path is a file"):
         run(TINY, tmp_path / "file" / "run")
 
 

@@ -158,7 +158,7 @@ def test_missing_weights(folder: Path) -> None:
         ({"arguments": {"depth": 3}}, "describes no network"),
         ({"arguments": {"channels": "many"}}, "describes no network"),
         ({"ndim": 4}, "ndim 2 or 3"),
-        ({"spacing": 0}, "positive spacing"),
+        ({"spacing": 0}, "spacing from 0.01 to 100 mm"),
         ({"spacing": "1 mm"}, "wrong fields: spacing"),
         ({"colour": "red"}, "unknown fields: colour"),
         ({"capabilities": "register"}, "wrong fields: capabilities"),

@@ -52,6 +52,16 @@ def worker(application):
 
 
 @pytest.fixture
+def ownModels(worker, tmp_path_factory, monkeypatch):
+    """A folder of the user's own models."""
+    folder = tmp_path_factory.mktemp("models")
+    monkeypatch.setenv("TEMPORAL_REGISTRATION_MODELS", str(folder))
+    worker.closeShared()  # one that runs knows nothing of the folder
+    yield folder
+    worker.closeShared()
+
+
+@pytest.fixture
 def module(application, repository, scene):
     """``TemporalRegistration.py``, imported as the application does."""
     return application.loadModule(repository / "TemporalRegistration/TemporalRegistration.py")

@@ -20,21 +20,16 @@ from DeepRegLogic.files import MARKER  # noqa: E402
 
 
 @pytest.fixture
-def generator(application, tmp_path_factory, monkeypatch) -> str:
-    """The name of a small model that follows, is unsure, and generates, in a folder of the user's own."""
+def generator(ownModels) -> str:
+    """The name of a small model that follows, is unsure, and generates."""
     import torch
-    from TemporalRegistrationLib.run import worker
 
     from DeepRegLogic.networks import build
 
-    folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     card = zoo.Card("maker", "Maker", "For tests.", "dragnet-flow", {}, 2, 4.0, ("generate", "register", "uncertainty"))
-    zoo.save_model(folder / "maker", build("dragnet-flow"), card)
-    monkeypatch.setenv("TEMPORAL_REGISTRATION_MODELS", str(folder))
-    worker.closeShared()  # one that runs knows nothing of the folder
-    yield "maker"
-    worker.closeShared()
+    zoo.save_model(ownModels / "maker", build("dragnet-flow"), card)
+    return "maker"
 
 
 @pytest.fixture
@@ -237,6 +232,32 @@ def test_a_cine_of_one_frame_cannot_be_registered(generator, module, panel, spin
     with pytest.raises(InputError, match=r"(?i)'still'.*(one|1|two|2).*frame") as raised:
         module.TemporalRegistrationLogic().registerCine(sequence, model=generator)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", ["consecutive", "reference"])
+def test_the_published_network_follows_and_generates(ownModels, mode, request, small, spin):
+    import torch
+    from made_models import card_of
+
+    from DeepRegLogic.networks import build
+
+    torch.manual_seed(0)
+    arguments = {"mode": mode}
+    zoo.save_model(ownModels / mode, build("dragnet", **arguments), card_of(mode, "dragnet", arguments=arguments))
+    panel = request.getfixturevalue("panel")  # it lists the models that there are when it is opened
+    ui = panel.ui
+    ui.inputSelector.setCurrentNode(small)
+    choose(ui.modelComboBox, mode)
+    choose(ui.qualityComboBox, "fast")
+    run(panel, spin)
+    assert ui.statusLabel.text == "Done"
+    assert panel.review.nodes.toReference.GetNumberOfDataNodes() == 6
+    assert ui.uncertaintyCheckBox.enabled
+    ui.taskTabWidget.setCurrentIndex(2)
+    choose(ui.modelComboBox, mode)
+    ui.sampleFramesSlider.value = 3
+    run(panel, spin)
+    assert ui.statusLabel.text == "Done"
 
 
 def test_uncertainty_is_shown_marked_and_told(generator, panel, small, phantom, spin):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-UI = ("TemporalRegistration/Resources/UI/TemporalRegistration.ui", "TemporalRegistration/Resources/UI/Generate.ui")
+UI = tuple(f"TemporalRegistration/Resources/UI/{name}.ui" for name in ("TemporalRegistration", "Generate", "Pair"))
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted(
     path.relative_to(ROOT).as_posix()

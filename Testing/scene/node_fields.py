@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
-from TemporalRegistrationLib.kinds.pair import PairNodes, pairSteps
+from TemporalRegistrationLib.kinds.pair_nodes import PairNodes, pairSteps
 from TemporalRegistrationLib.steps import runSteps
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -38,6 +38,6 @@ def fieldFromTransformNode(node: slicer.vtkMRMLTransformNode, grid: Grid) -> np.
     return np.einsum("cr,...r->c...", np.linalg.pinv(flip_lps_ras(grid.vector_matrix.T).T), vectors).astype(np.float32)
 
 
-def addPairMotion(motion: Motion, fixedNode, movingNode) -> PairNodes:
+def addPairMotion(motion: Motion, fixedNode, movingNode, maps=None, drawn=None) -> PairNodes:
     """Add the motion between two volumes to the scene: frame 0 is the fixed volume, frame 1 the moving one."""
-    return runSteps(pairSteps(motion, fixedNode, movingNode), Reporter(None, None))
+    return runSteps(pairSteps(motion, fixedNode, movingNode, maps, drawn), Reporter(None, None))

@@ -17,7 +17,7 @@ PACKAGES = {
 FLOORS = {
     "DeepRegLogic": [
         {"errors", "_lazy"},
-        {"progress", "files", "registry", "grid"},
+        {"progress", "files", "memory", "registry", "grid"},
         {"cine", "flow", "regularisers"},
         {"descriptors"},
         {"similarities"},
@@ -25,7 +25,7 @@ FLOORS = {
         {"transformations"},
         {"networks"},
         {"zoo", "results"},
-        {"registration", "training"},
+        {"registration", "training", "evaluation"},
         {"report"},
         {"cli", "service"},
         {"__main__"},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,36 +13,50 @@ from ...cine import Cine
 from ...errors import InputError
 from ..formats import listing
 from ..images import check_budget
+from .clocks import clocks_of, cycle
 from .pixels import decode, number, numbers, stored_bytes
-from .series import SeriesInfo, readable, seconds
+from .series import SeriesInfo, dataset_of, readable
 from .spacing import pixel_spacing
-from .stack import Slice, arrange
+from .stack import COMPONENT, Slice, arrange
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
+_COMPONENTS |= {word.upper(): word for word in (*_COMPONENTS.values(), "velocity")}
 
 
 @dataclass(frozen=True)
 class _Image:
-    """What reading needs of one file of a classic series."""
+    """What reading needs of one file of a classic series.
+
+    Attributes
+    ----------
+    placed : whether it has a position in the patient.
+    location : mm along the normal as SliceLocation tells it, or None.
+    """
 
     path: Path
     uid: str
     slice: Slice
     placed: bool
+    location: float | None
     stored: int
     notes: tuple[str, ...]
 
 
 def _image(path: Path) -> _Image:
-    from pydicom import dcmread
-
     with readable(path):
-        header = dcmread(path, stop_before_pixels=True)
-        position, orientation = (
-            numbers(header, "ImagePositionPatient", 3),
-            numbers(header, "ImageOrientationPatient", 6),
-        )
+        header = dataset_of(path, pixels=False)
+        _refuse_mosaic(header, path)
+        position = numbers(header, "ImagePositionPatient", 3)
+        orientation = numbers(header, "ImageOrientationPatient", 6)
         placed = position is not None and orientation is not None
-        if position is None or orientation is None:
-            position, orientation = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+        location = number(header, "SliceLocation")
+        axes = orientation or _AXIAL
+        if position is None or not placed:
+            position = tuple((location or 0.0) * np.cross(axes[:3], axes[3:]))
         spacing, notes = pixel_spacing(header)
         return _Image(
             path,
@@ -49,17 +65,46 @@ def _image(path: Path) -> _Image:
                 label=f"'{path.name}'",
                 size=(int(header.Columns), int(header.Rows)),
                 spacing=spacing,
-                depth=number(header, "SpacingBetweenSlices") or number(header, "SliceThickness") or 0.0,
+                depth=abs(number(header, "SpacingBetweenSlices") or number(header, "SliceThickness") or 0.0),
                 position=position,
-                orientation=orientation,
-                delay=number(header, "TriggerTime"),
-                index=number(header, "TemporalPositionIdentifier"),
-                clock=seconds(header.get("AcquisitionTime")),
-                number=number(header, "InstanceNumber"),
+                orientation=axes,
+                clocks=clocks_of(header),
+                cycle=cycle(header),
+                kinds=_kinds(header),
+                part=str(header.get("SeriesInstanceUID", "")),
             ),
             placed,
+            location,
             stored_bytes(header),
             notes,
+        )
+
+
+def _kinds(header: Dataset) -> dict[str, object]:
+    """What else than its time may make an image another one of its place."""
+    words = [str(word).upper() for word in (header.get("ImageType") or ())]
+    components = sorted({_COMPONENTS[word] for word in words[2:] if word in _COMPONENTS})
+    given = str(header.get("ComplexImageComponent") or "").upper()
+    return {
+        COMPONENT: _COMPONENTS.get(given, given) or ", ".join(components),
+        "echo time": header.get("EchoTime"),
+        "b-value": header.get("DiffusionBValue"),
+        "tube voltage": header.get("KVP"),
+    }
+
+
+def _refuse_mosaic(header: Dataset, path: Path) -> None:
+    """Siemens tiles all slices of a time point into one picture, whose places only its private header tells."""
+    try:
+        tiles = header.private_block(0x0019, "SIEMENS MR HEADER")[0x0A].value  # NumberOfImagesInMosaic
+    except KeyError:
+        tiles = 0
+    count = int.from_bytes(tiles[:2], "little") if isinstance(tiles, bytes) else int(tiles or 0)
+    words = [str(word).upper() for word in (header.get("ImageType") or ())]
+    if "MOSAIC" in words or count > 1:
+        raise InputError(
+            f"'{path}' is a Siemens mosaic: the slices of a time point are tiles of one picture; turn the series into "
+            "volumes first (dcm2niix does), and give those."
         )
 
 
@@ -75,11 +120,7 @@ def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) ->
     notes = [note for image in images for note in image.notes]
     if len(images) < len(info.files):
         notes.append("Copies of the same image were left out.")
-    lost = [image.path for image in images if not image.placed]
-    if lost and len(lost) < len(images):
-        raise InputError(f"Some images of '{name}' have no position in the patient: {listing(lost)}; take them out.")
-    if lost:
-        notes.append("The images have no position in the patient; they were taken as one slice over time.")
+    notes += _unplaced(images, name)
     plan = arrange([image.slice for image in images], name)
     check_budget(name, sum(image.stored for image in images), memory_gb)
     pixels = []
@@ -99,10 +140,25 @@ def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) ->
     )
 
 
-def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    from pydicom import dcmread
+def _unplaced(images: Sequence[_Image], name: str) -> list[str]:
+    """What to say of images without a position in the patient."""
+    lost = [image for image in images if not image.placed]
+    if not lost:
+        return []
+    paths = [image.path for image in lost]
+    if len(lost) < len(images):
+        raise InputError(f"Some images of '{name}' have no position in the patient: {listing(paths)}; take them out.")
+    somewhere = [image.path for image in lost if image.location is not None]
+    if not somewhere:
+        return ["The images have no position in the patient; they were taken as one slice over time."]
+    if len(somewhere) < len(lost):
+        missing = [path for path in paths if path not in somewhere]
+        raise InputError(f"Some images of '{name}' have no slice location: {listing(missing)}; take them out.")
+    return ["The images have no position in the patient; their slices are in the order of the slice location."]
 
+
+def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     with readable(path):
-        dataset = dcmread(path)
+        dataset = dataset_of(path)
         values, notes = decode(dataset, path)
         return values.reshape(int(dataset.Rows), int(dataset.Columns)), notes

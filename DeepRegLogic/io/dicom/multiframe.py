@@ -1,7 +1,8 @@
-"""Multi-frame DICOM files: Enhanced MR and CT, whose frames have places of their own; ultrasound and angiography."""
+"""Multi-frame DICOM files: enhanced ones, ultrasound and angiography over time, gated and dynamic ones, dose grids."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,103 +11,73 @@ import numpy as np
 from ...cine import Cine
 from ...errors import InputError
 from ...grid import Grid
+from ..formats import listing
 from ..images import check_budget
-from .pixels import decode, number, numbers, rescale, stored_bytes
-from .series import is_enhanced, readable, seconds
+from .enhanced import read_enhanced
+from .pixels import decode, number, rescale, stored_bytes
+from .series import dataset_of, is_enhanced, readable
 from .spacing import pixel_spacing
-from .stack import Slice, arrange
+from .stack import arrange
+from .vectors import pointed, slices_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 
-def read_multiframe(path: Path, name: str, memory_gb: float | None = None) -> Cine:
-    """The cine of one multi-frame DICOM file.
+def read_multiframe(paths: Sequence[Path], name: str, memory_gb: float | None = None) -> Cine:
+    """The cine of one multi-frame DICOM file, or of several enhanced ones.
 
     Raises
     ------
-    InputError : the file is damaged, its frames have no positions where they should, or they form no even stack.
+    InputError : a file is damaged, its frames have no positions where they should, they form no even stack, or are
+        something else than images over time and space; several files that are no parts of one acquisition.
     MemoryBudgetError : more pixels than ``memory_gb``.
     """
-    from pydicom import dcmread
-
+    enhanced = []
+    for path in paths:
+        with readable(path):
+            header = dataset_of(path, pixels=False)
+            if "Segmentation" in getattr(header.get("SOPClassUID"), "name", ""):
+                raise InputError(f"'{path}' is a segmentation; give the images that it was drawn on.")
+            check_budget(str(path), stored_bytes(header), memory_gb)
+            enhanced.append(is_enhanced(header))
+    if all(enhanced):
+        return read_enhanced(paths, name, memory_gb)
+    if len(paths) > 1:
+        raise InputError(f"'{name}' has several files with frames over time ({listing(tuple(paths))}); give one.")
+    (path,) = paths
     with readable(path):
-        check_budget(str(path), stored_bytes(dcmread(path, stop_before_pixels=True)), memory_gb)
-        dataset = dcmread(path)
-        return (_read_enhanced if is_enhanced(dataset) else _read_plain)(dataset, path, name)
-
-
-def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
-    """The functional group of a frame, its own or that of all frames; empty where there is none."""
-    from pydicom import Dataset
-
-    for place in (frame, shared):
-        sequence = place.get(keyword) if place is not None else None
-        if sequence:
-            return sequence[0]
-    return Dataset()
-
-
-def _read_enhanced(dataset: Dataset, path: Path, name: str) -> Cine:
-    count = int(number(dataset, "NumberOfFrames") or 1)
-    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    if len(frames) != count:
-        raise InputError(
-            f"'{path}' has {count} frames but gives positions for {len(frames)} (per-frame functional groups); "
-            "its geometry is lost, export it again from its source."
-        )
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
-    plan = arrange([_enhanced_slice(dataset, frame, shared, n, path) for n, frame in enumerate(frames)], name)
-    pixels, notes = decode(dataset, path, apply_scale=False)
-    images = []
-    for image, frame in zip(pixels.reshape(count, *pixels.shape[-2:]), frames, strict=True):
-        transform = _group(frame, shared, "PixelValueTransformationSequence")
-        slope, intercept = number(transform, "RescaleSlope"), number(transform, "RescaleIntercept")
-        images.append(rescale(image, 1.0 if slope is None else slope, intercept or 0.0))
-    values = np.stack(images)[plan.order].reshape(len(plan.order), *plan.grid.shape)
-    return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=(*notes, *plan.notes))
-
-
-def _enhanced_slice(dataset: Dataset, frame: Dataset, shared: Dataset | None, n: int, path: Path) -> Slice:
-    position = numbers(_group(frame, shared, "PlanePositionSequence"), "ImagePositionPatient", 3)
-    orientation = numbers(_group(frame, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
-    measures = _group(frame, shared, "PixelMeasuresSequence")
-    spacing = numbers(measures, "PixelSpacing", 2)
-    if position is None or orientation is None or spacing is None:
-        raise InputError(f"Frame {n + 1} of '{path}' has no position, orientation or pixel spacing; export it again.")
-    content = _group(frame, shared, "FrameContentSequence")
-    trigger = _group(frame, shared, "CardiacSynchronizationSequence")
-    delay = number(trigger, "NominalCardiacTriggerDelayTime")
-    clock = seconds(content.get("FrameReferenceDateTime"))
-    return Slice(
-        label=f"frame {n + 1}",
-        size=(int(dataset.Columns), int(dataset.Rows)),
-        spacing=(spacing[1], spacing[0]),
-        depth=number(measures, "SpacingBetweenSlices") or number(measures, "SliceThickness") or 0.0,
-        position=position,
-        orientation=orientation,
-        delay=number(trigger, "ActualCardiacTriggerDelayTime") if delay is None else delay,
-        index=number(content, "TemporalPositionIndex"),
-        clock=seconds(content.get("FrameAcquisitionDateTime")) if clock is None else clock,
-        number=float(n),
-    )
+        return _read_plain(dataset_of(path), path, name)
 
 
 def _read_plain(dataset: Dataset, path: Path, name: str) -> Cine:
-    """Frames over time of one fixed view."""
     columns, rows = int(dataset.Columns), int(dataset.Rows)
     spacing, notes = pixel_spacing(dataset)
+    slices, more = slices_of(dataset, spacing, path)
     pixels, colour = decode(dataset, path)
     frames = pixels.reshape(-1, rows, columns)
-    times = _frame_times(dataset, len(frames))
+    dose = number(dataset, "DoseGridScaling")
+    if dose is not None:
+        frames = rescale(frames, dose, 0.0)
+    if slices is not None:
+        plan = arrange(slices, name)
+        values = frames[plan.order.ravel()].reshape(len(plan.order), *plan.grid.shape)
+        notes = (*colour, *notes, *more, *plan.notes)
+        return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=notes)
+    times, unusable = _frame_times(dataset, len(frames))
     if times is None and len(frames) > 1:
         notes = (*notes, "The header gives no usable frame times; frames are numbered instead.")
     grid = Grid((columns, rows, 1), (*spacing, 1.0))
-    return Cine(frames, grid, times, name=name, suffix=".dcm", notes=(*colour, *notes))
+    return Cine(frames, grid, times, name=name, suffix=".dcm", notes=(*colour, *notes, *unusable))
 
 
-def _frame_times(dataset: Dataset, count: int) -> np.ndarray | None:
-    """Seconds from the first frame: from each frame's own step, the common step, or the rate."""
+def _frame_times(dataset: Dataset, count: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Seconds from the first frame: from each frame's own step, the common step, or the rate; and notes."""
+    step = number(dataset, "FrameTime")
+    even = np.arange(count) * step / 1000 if step is not None and step > 0 else None
+    if even is not None and "FrameTime" in pointed(dataset):
+        return even, ()
+    notes: tuple[str, ...] = ()
     steps = dataset.get("FrameTimeVector")
     if steps is not None and count > 1:
         try:
@@ -114,12 +85,12 @@ def _frame_times(dataset: Dataset, count: int) -> np.ndarray | None:
         except (TypeError, ValueError):
             times = np.empty(0)
         if len(times) == count and np.all(np.diff(times) > 0):
-            return times - times[0]
-    step = number(dataset, "FrameTime")
-    if step is not None and step > 0:
-        return np.arange(count) * step / 1000
+            return times - times[0], ()
+        notes = ("The frame time vector does not fit the frames, and was passed over.",)
+    if even is not None:
+        return even, notes
     for keyword in ("CineRate", "RecommendedDisplayFrameRate"):
         rate = number(dataset, keyword)
         if rate is not None and rate > 0:
-            return np.arange(count) / rate
-    return None
+            return np.arange(count) / rate, notes
+    return None, notes

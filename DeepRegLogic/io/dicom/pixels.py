@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ..formats import luminance
+from ..guard_dicom import check_left_over
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -73,9 +74,12 @@ def decode(dataset: Dataset, path: Path, apply_scale: bool = True) -> tuple[np.n
 
     notes: tuple[str, ...] = ()
     try:
+        check_left_over(dataset, path, stored_bytes(dataset))
         values = pixel_array(dataset)
         if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
             values = apply_color_lut(values, dataset)
+    except InputError:
+        raise
     except Exception as error:  # decoders raise almost anything on damaged data
         raise InputError(_why(dataset, path, error)) from error
     if number(dataset, "SamplesPerPixel") == 3 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...errors import InputError
 from ...grid import Grid, three
+from .order import Decision, decide, readings
+from .places import gap_between, positions_of
+
+COMPONENT = "part of the complex image"
+"""The kind by which magnitude, phase, real and imaginary images differ."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,10 @@ class Slice:
     depth : mm to the next slice as the header says, for a single slice; 0 where unknown.
     position : LPS mm of the first pixel's centre.
     orientation : unit vectors of i and j, 6 numbers.
-    delay : milliseconds after the trigger, or None.
-    index : number of the time point, or None.
-    clock : seconds of the day or of an epoch when it was acquired, or None.
-    number : the number of the image in its series or file, or None.
+    clocks : what tells its place in time, by the names of ``clocks.CLOCKS``.
+    cycle : seconds of a heart beat, or None.
+    kinds : what else may differ from image to image (echo time, part of a complex image, ...), by its name.
+    part : which series or file it came from.
     """
 
     label: str
@@ -35,10 +40,10 @@ class Slice:
     depth: float
     position: tuple[float, ...]
     orientation: tuple[float, ...]
-    delay: float | None
-    index: float | None
-    clock: float | None
-    number: float | None
+    clocks: Mapping[str, float]
+    cycle: float | None = None
+    kinds: Mapping[str, object] = field(default_factory=dict)
+    part: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +75,25 @@ def arrange(slices: Sequence[Slice], name: str) -> Arrangement:
     down = np.array(first.orientation[3:]) / np.linalg.norm(first.orientation[3:])
     normal = np.cross(across, down)
     normal /= np.linalg.norm(normal)
-    groups = _positions(slices, normal)
-    phases = _phases(slices, groups, name)
+    depths = np.array([s.position for s in slices]) @ normal
     notes: list[str] = []
-    gap = _gap(slices, [group[0] for group in groups], normal, name, notes)
+    groups = positions_of(depths, first.depth, notes)
+    decision = _phases(slices, groups, name)
+    phases = np.array(groups) if decision is None else np.take_along_axis(np.array(groups), decision.order, axis=1)
+    gap = gap_between(slices, groups, normal, name, notes)
+    origin = np.mean([slices[i].position for i in groups[0]], axis=0)
     grid = Grid(
         (*first.size, len(groups)),
         (*first.spacing, gap or first.depth or 1.0),
-        three(slices[groups[0][0]].position),
+        three(origin),
         tuple(np.stack([across, down, normal], axis=1).ravel()),
     )
-    order = np.array(phases).T
-    return Arrangement(grid, order, _times(slices, order, notes), tuple(notes))
+    if decision is None:
+        return Arrangement(grid, phases.T, None, tuple(notes))
+    notes += decision.notes
+    notes += _kinds(slices, phases, decision, name)
+    times = _times(slices, phases, decision, notes)
+    return Arrangement(grid, phases.T, times, tuple(notes))
 
 
 def _same(slices: Sequence[Slice], attribute: str, words: str, name: str, tolerance: float) -> None:
@@ -100,20 +112,8 @@ def _short(values: np.ndarray) -> str:
     return "(" + ", ".join(f"{v:.4g}" for v in values) + ")"
 
 
-def _positions(slices: Sequence[Slice], normal: np.ndarray) -> list[list[int]]:
-    """The numbers of the slices at each position, positions rising along the normal."""
-    depth = np.array([s.position for s in slices]) @ normal
-    groups: list[list[int]] = []
-    for i in np.argsort(depth, kind="stable"):
-        if groups and depth[i] - depth[groups[-1][0]] < 0.05:
-            groups[-1].append(int(i))
-        else:
-            groups.append([int(i)])
-    return groups
-
-
-def _phases(slices: Sequence[Slice], groups: list[list[int]], name: str) -> list[list[int]]:
-    """Each group sorted by time."""
+def _phases(slices: Sequence[Slice], groups: list[list[int]], name: str) -> Decision | None:
+    """The order of the images of each position; None where there is one image at each."""
     most = max(len(group) for group in groups)
     for k, group in enumerate(groups):
         if len(group) != most:
@@ -122,22 +122,44 @@ def _phases(slices: Sequence[Slice], groups: list[list[int]], name: str) -> list
                 f"have {most} (it holds {_labels(slices, group)}); add the missing files, or leave that slice out."
             )
     if most == 1:
-        return groups
-    for attribute in ("delay", "index", "clock", "number"):
-        values = [[getattr(slices[i], attribute) for i in group] for group in groups]
-        if any(value is None for row in values for value in row):
+        return None
+    parts = np.array([[slices[i].part for i in group] for group in groups])
+    whole = all(len(set(row)) == most and set(row) == set(parts[0]) for row in parts.tolist())
+    found = readings([[slices[i].clocks for i in group] for group in groups])
+    decision = decide(found, parts if whole else None)
+    for reading in found:
+        if reading.clock.family not in ("beat", "position") or reading.repeated is None:
             continue
-        distinct = [len(set(row)) for row in values]
-        if min(distinct) == most:
-            return [[group[j] for j in np.argsort(row)] for group, row in zip(groups, values, strict=True)]
-        if attribute in ("delay", "index") and max(distinct) > 1:
-            k = int(np.argmin(distinct))
-            twice = [i for i, value in zip(groups[k], values[k], strict=True) if values[k].count(value) > 1]
+        if decision and reading in decision.followed and any(reading.told_apart(r) for r in decision.followed):
+            continue
+        place, twice = reading.repeated
+        raise InputError(
+            f"'{name}' holds more than one image of the same place and time "
+            f"({_labels(slices, [groups[place][i] for i in twice])}), for example magnitude and phase, or two scans; "
+            "put one kind into a folder of its own."
+        )
+    if decision is None:
+        raise InputError(f"The images of '{name}' have no times or numbers that tell their order.")
+    return decision
+
+
+def _kinds(slices: Sequence[Slice], phases: np.ndarray, decision: Decision, name: str) -> list[str]:
+    """Notes on what differs between the images of one place besides their time; refused where time does not."""
+    notes = []
+    clocks = any(r.clock.family != "file" and r.repeated is None for r in decision.followed)
+    for kind in dict.fromkeys(kind for s in slices for kind in s.kinds):
+        values = [{str(slices[i].kinds.get(kind)) for i in row} for row in phases]
+        different = max(values, key=len)
+        if len(different) < 2:
+            continue
+        shown = ", ".join(sorted(different)[:4]) + (", ..." if len(different) > 4 else "")
+        if kind == COMPONENT or not clocks:
             raise InputError(
-                f"'{name}' holds more than one image of the same place and time ({_labels(slices, twice)}), for "
-                "example magnitude and phase, or two scans; put one kind into a folder of its own."
+                f"The images of '{name}' at one place differ in {kind} ({shown}), and not only in time; put those of "
+                "one kind into a folder of their own."
             )
-    raise InputError(f"The images of '{name}' have no times or numbers that tell their order.")
+        notes.append(f"The images at one place differ in {kind} ({shown}), too: they may be no frames over time.")
+    return notes
 
 
 def _labels(slices: Sequence[Slice], group: Sequence[int], most: int = 4) -> str:
@@ -145,56 +167,48 @@ def _labels(slices: Sequence[Slice], group: Sequence[int], most: int = 4) -> str
     return names if len(group) <= most else f"{names} and {len(group) - most} more"
 
 
-def _gap(slices: Sequence[Slice], firsts: list[int], normal: np.ndarray, name: str, notes: list[str]) -> float:
-    """Distance of neighbouring slices in mm, 0 for a single one."""
-    positions = np.array([s.position for s in slices])
-    offset = positions - positions[firsts[0]]
-    sideways = np.linalg.norm(offset - np.outer(offset @ normal, normal), axis=1)
-    if sideways.max() > 0.1 * min(slices[0].spacing):
-        raise InputError(
-            f"The slices of '{name}' are shifted sideways against each other (by {sideways.max():.2f} mm at "
-            f"{slices[int(sideways.argmax())].label}); resample them to a straight stack first."
-        )
-    if len(firsts) == 1:
-        return 0.0
-    gaps = np.diff(positions[firsts] @ normal)
-    mean = float(gaps.mean())
-    uneven = float(np.abs(gaps - mean).max())
-    if uneven > 0.1 * mean:
-        k = int(np.abs(gaps - np.median(gaps)).argmax())
-        raise InputError(
-            f"The slices of '{name}' are not evenly spaced: {gaps[k]:.2f} mm between {slices[firsts[k]].label} and "
-            f"{slices[firsts[k + 1]].label}, {np.median(gaps):.2f} mm elsewhere; add the missing slices "
-            "or leave some out."
-        )
-    if uneven > 0.01 * mean:
-        notes.append(f"The gaps between slices differ by up to {uneven:.2f} mm; their mean, {mean:.2f} mm, is used.")
-    return mean
-
-
-def _times(slices: Sequence[Slice], order: np.ndarray, notes: list[str]) -> np.ndarray | None:
+def _times(slices: Sequence[Slice], phases: np.ndarray, decision: Decision, notes: list[str]) -> np.ndarray | None:
     """Seconds of each phase, the mean over the slices, or None."""
-    if len(order) == 1:
-        return None
-    for attribute, seconds in (("delay", 1e-3), ("clock", 1.0)):
-        values = [[getattr(slices[i], attribute) for i in row] for row in order]
-        if any(value is None for row in values for value in row):
-            continue
-        table = np.array(values) * seconds
-        if attribute == "clock":
-            table = table - table[0]
-        times = table.mean(axis=1)
-        if np.all(np.diff(times) > 0):
-            spread = float(np.abs(table - times[:, None]).max())
-            if spread > 1e-4:
-                notes.append(f"Frame times differ by up to {1000 * spread:.1f} ms between slices; their mean is used.")
-            steps = np.diff(times)
-            if steps.max() > 1.8 * np.median(steps):
-                t = int(steps.argmax())
+    for reading in decision.followed:
+        table = np.take_along_axis(reading.values, decision.order, axis=1).T
+        if reading.name == "percent" and reading.name not in decision.restarting:
+            table, length = table / 100, slices[0].cycle
+            if length is None:
                 notes.append(
-                    f"Between frames {t} and {t + 1} lie {1000 * steps[t]:.0f} ms, elsewhere "
-                    f"{1000 * np.median(steps):.0f} ms: a phase may be missing."
+                    "The frames are told by percentages of a heart beat whose length is not stored; frames are "
+                    "numbered instead."
                 )
-            return times
+                return None
+            notes.append(f"Frame times are percentages of a heart beat of {1000 * length:.0f} ms.")
+            table = table * length
+        elif not reading.clock.timed or reading.name in decision.restarting:
+            continue
+        if (reading.clock.real and reading.name != "reference") or np.abs(table).max() > 1e6:
+            table = table - table[0]  # the time of day, and slices may be scanned one after the other
+        times = table.mean(axis=1)
+        if np.any(np.diff(table, axis=0) <= 0):
+            continue
+        if reading.name == "content":
+            notes.append("Frame times are content times: when the images were made.")
+        _compare(table, times, notes)
+        return times
     notes.append("The headers give no usable frame times; frames are numbered instead.")
     return None
+
+
+def _compare(table: np.ndarray, times: np.ndarray, notes: list[str]) -> None:
+    """Notes on frame times ``[T, K]`` that differ between slices, or leave a gap."""
+    spread = float(np.abs(table - times[:, None]).max())
+    if spread > 1e-4:
+        notes.append(f"Frame times differ by up to {1000 * spread:.1f} ms between slices; their mean is used.")
+    steps = np.diff(times)
+    if steps.max() > 1.8 * np.median(steps):
+        t = int(steps.argmax())
+        notes.append(
+            f"Between frames {t} and {t + 1} lie {1000 * steps[t]:.0f} ms, elsewhere "
+            f"{1000 * np.median(steps):.0f} ms: a phase may be missing."
+        )
+    late = table[0] - np.median(table[0])
+    if np.abs(late).max() > 0.75 * np.median(steps):
+        k = int(np.abs(late).argmax())
+        notes.append(f"Slice {k + 1} begins {1000 * late[k]:.0f} ms from the others: a phase of it may be missing.")

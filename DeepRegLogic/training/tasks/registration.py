@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping
 
 import lightning
 import torch
@@ -10,6 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from ... import flow
 from ...consistency import CONSISTENCIES
+from ...errors import InputError
 from ...networks import MotionNetwork
 from ...regularisers import REGULARISERS, temporal_bending
 from ...similarities import SIMILARITIES, mse
@@ -34,6 +37,17 @@ class RegistrationTask(lightning.LightningModule):
         self.network = network
         self.configuration = configuration
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """What a network draws depends on the step alone, so that a run that is resumed draws the same."""
+        self._seed(0)
+
+    def on_validation_batch_start(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._seed(1 + batch_idx)
+
+    def _seed(self, batch: int) -> None:
+        place = (self.configuration.seed, self.global_step, self.global_rank, batch)
+        torch.manual_seed(int.from_bytes(hashlib.sha256(repr(place).encode()).digest()[:7], "big"))
+
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         found = self.network.estimate(batch["reference"], batch["frames"])
         with torch.autocast(self.device.type, enabled=False):
@@ -43,6 +57,7 @@ class RegistrationTask(lightning.LightningModule):
     def logged(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """The sum of the terms, which are logged one by one."""
         total = torch.stack(list(terms.values())).sum()
+        self.require_finite("train", terms)
         self.log_dict({f"train/{key}": value.detach() for key, value in terms.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
         return total
@@ -120,6 +135,22 @@ class RegistrationTask(lightning.LightningModule):
                 score = 1 - values["dice"]
         values["score"] = score
         self.log_dict({f"validation/{key}": value for key, value in values.items()}, batch_size=1, sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Before a checkpoint is written: it must be one to go on from."""
+        measured = {key: value for key, value in self.trainer.callback_metrics.items() if key.startswith("validation/")}
+        self.require_finite("validation", measured)
+        self.require_finite("weights", dict(self.network.named_parameters()))
+
+    def require_finite(self, what: str, values: Mapping[str, torch.Tensor]) -> None:
+        """Raise ``InputError`` where a number is not finite: training diverged; the last checkpoint is a good one."""
+        for key, value in values.items():
+            if not bool(value.detach().isfinite().all()):
+                raise InputError(
+                    f"The training diverged: '{what}/{key.removeprefix(what + '/')}' is not finite at step "
+                    f"{self.global_step}; lower 'optimiser.rate' or the weights of the loss. The last checkpoint that "
+                    "was good is kept."
+                )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.configuration.optimiser

@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch
 
 from ... import flow
-from ...networks import DragNet, DragNetFlow
+from ...networks import DragNet, DragNetFlow, MotionNetwork
 from ...networks.layers import Gaussian, Posterior, SharedNoise
 from ...regularisers import REGULARISERS
 from ...similarities import SIMILARITIES, mse
 from ...transformations import StationaryVelocity
 from ...uncertainty.covariance import propagate_covariance
 from ...uncertainty.gaussian import chi_squared_quantile, gaussian_nll, kl_gaussian, kl_motion, mahalanobis
+from ..configuration import Configuration
 from ..data import Batch
 from . import task
 from .registration import RegistrationTask
 
-_WARMING = (0.4, 0.7)
 _FORESIGHT = {"foresight": 1.0, "beat": 0.01}
 _LENGTH = 4.0  # pixels
 _ELLIPSE_90 = chi_squared_quantile(0.9, 2)
@@ -25,8 +25,8 @@ _ELLIPSE_90 = chi_squared_quantile(0.9, 2)
 class VariationalTask(RegistrationTask):
     """What both forms of DragNet share: the divergences of the latent and of the motion.
 
-    The weight of the latent's divergence rises from zero after 40 % of the steps to all of it after 70 %: a
-    latent that is of no use yet would be given up. Training that starts from a model has all of it at once.
+    The weight of the latent's divergence may rise in the course of training (``latent_rise``): a latent that is of no
+    use yet would be given up.
     """
 
     network: DragNet
@@ -42,9 +42,11 @@ class VariationalTask(RegistrationTask):
         loss = self.configuration.loss
         of_latent = kl_gaussian(latent.mean, latent.log_variance, prior.mean, prior.log_variance)
         of_motion = kl_motion(*(field.flatten(0, 1) for field in vars(motion).values()))
-        begin, end = (fraction * self.configuration.optimiser.steps for fraction in _WARMING)
-        warm = 1.0 if self.configuration.start else min(max((self.global_step - begin) / (end - begin), 0.0), 1.0)
-        return {"latent": warm * loss.latent * of_latent.sum(2).mean(), "motion": loss.motion * of_motion.mean()}
+        begin, end = (share * self.configuration.optimiser.steps for share in loss.latent_rise)
+        risen = 1.0
+        if self.global_step < end and not self.configuration.start:
+            risen = max((self.global_step - begin) / (end - begin), 0.0)
+        return {"latent": risen * loss.latent * of_latent.sum(2).mean(), "motion": loss.motion * of_motion.mean()}
 
 
 @task("evidence")
@@ -108,6 +110,13 @@ class VelocityTask(VariationalTask):
 
     network: DragNetFlow
 
+    def __init__(self, network: MotionNetwork, configuration: Configuration) -> None:
+        super().__init__(network, configuration)
+        if not (configuration.loss.foresight and configuration.data.has_truth):
+            # without the truth they learn nothing, and several GPUs would wait for their gradients
+            for layer in (self.network.beat_features, self.network.beat_noise, self.network.likely_beat):
+                layer.requires_grad_(False)
+
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         loss = self.configuration.loss
         posterior = self._posterior(batch)
@@ -133,7 +142,7 @@ class VelocityTask(VariationalTask):
         steps = self.network.rollout(
             batch["reference"][:, None], phase.shape[1], SharedNoise(last=noise.sample()), phase
         )
-        velocity = torch.stack([motion.mean for motion, _ in steps], dim=1)
+        velocity = torch.stack([motion for motion, _ in steps], dim=1)
         with torch.autocast(self.device.type, enabled=False):
             displacement = flow.exp(velocity.flatten(0, 1), self.configuration.loss.squarings).view_as(velocity)
             error = displacement - truth

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import slicer
 
-from DeepRegLogic.zoo import Card, list_models
+from DeepRegLogic.zoo import Card, damaged_models, list_models
 
 from ..i18n import _
 from ..show.views import Shown
@@ -43,8 +43,9 @@ class Kind(ABC):
     # before
 
     def models(self) -> dict[str, tuple[str, str]]:
-        """Title and summary of the models that can do it, by name, best first."""
-        return {card.name: (card.title, card.summary) for card in list_models() if self.canUse(card)}
+        """Title and summary of the models that can do it, best first; then those that cannot be read, and why."""
+        damaged = {name: (_("{name} (damaged)").format(name=name), why) for name, why in damaged_models().items()}
+        return {card.name: (card.title, card.summary) for card in list_models() if self.canUse(card)} | damaged
 
     def canUse(self, card: Card) -> bool:
         """Whether a model can do it."""

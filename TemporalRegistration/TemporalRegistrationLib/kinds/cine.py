@@ -188,7 +188,7 @@ class CineKind(Kind):
             "sizes": doubts.sizesText(nodes.sizes).splitlines() if nodes.sizes is not None else [],
             "provenance": json.loads(nodes.table.GetAttribute(PROVENANCE) or "{}"),
         }
-        return writeNodes(Path(folder) / f"{name} motion", files, report)
+        return writeNodes(folder, f"{name} motion", files, report)
 
 
 _FILES = {"labelUncertainty": "uncertainty"}

@@ -27,6 +27,7 @@ from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn, refuseTransform
 from ..nodes.files import suffixOf, writeNodes
+from ..nodes.names import nodeName
 from ..nodes.sequences import browserOf, imageFromVolume, synchronize
 from ..nodes.tables import PROVENANCE
 from ..nodes.transforms import transformNodeFromField
@@ -210,7 +211,7 @@ def _emptySequences(title: str, withLabels: bool) -> dict[str, slicer.vtkMRMLSeq
     sequences = {}
     for role, name in names.items():
         sequences[role] = node = slicer.vtkMRMLSequenceNode()
-        node.SetName(name)
+        node.SetName(nodeName(name))
         node.SetIndexName("frame")
         node.SetIndexUnit("")
     return sequences
@@ -335,4 +336,4 @@ class GenerateKind(Kind):
                     files[f"sample-{number:03d}-{role}{suffixOf(node)}"] = node
         name = transaction.inputOf(nodes.browser).GetName()
         made = json.loads(nodes.browser.GetAttribute(PROVENANCE) or "[]")
-        return writeNodes(Path(folder) / f"{name} samples", files, {"input": name, "samples": made})
+        return writeNodes(folder, f"{name} samples", files, {"input": name, "samples": made})

@@ -15,6 +15,7 @@ from DeepRegLogic.grid import Grid, flip_lps_ras
 from DeepRegLogic.results.labels import Labels
 
 from ..i18n import _
+from .names import nodeName
 from .segmentations import Segment, segmentationNodeFromMasks, segmentsOf
 from .transaction import isResultOf
 from .volumes import gridOfVolume, pixelsOfVolume, volumeNodeFromArray
@@ -74,11 +75,12 @@ class Drawn:
 
     def markupsNode(self, number: int, points: np.ndarray, name: str) -> slicer.vtkMRMLMarkupsNode:
         """A copy, in no scene, of one of the Markups nodes with its control points out of all ``points`` [P, 3]."""
-        counts = [node.GetNumberOfControlPoints() for node in self.markups]
+        counts = [len(_defined(node)) for node in self.markups]
         first = sum(counts[:number])
         node = _copyOf(self.markups[number])
-        node.SetName(name)
-        for index, position in enumerate(flip_lps_ras(points[first : first + counts[number]])):
+        node.SetName(nodeName(name))
+        places = flip_lps_ras(points[first : first + counts[number]])
+        for index, position in zip(_defined(node), places, strict=True):
             node.SetNthControlPointPosition(index, *position)
         return node
 
@@ -93,7 +95,7 @@ def drawnOn(grid: Grid, labels: DrawnLabels | None = None, markups: Sequence[sli
     copies = []
     for node in markups:
         refuseTransform(node, node)
-        if node.GetNumberOfControlPoints() > 0:
+        if _defined(node):
             copies.append(_copyOf(node))
     if labels is None:
         return Drawn(grid, markups=tuple(copies))
@@ -131,6 +133,12 @@ def _copyOf(node: slicer.vtkMRMLMarkupsNode) -> slicer.vtkMRMLMarkupsNode:
     return copy
 
 
+def _defined(node: slicer.vtkMRMLMarkupsNode) -> list[int]:
+    """The numbers of the control points that were placed; the others stay as they are in every frame."""
+    count, placed = node.GetNumberOfControlPoints(), slicer.vtkMRMLMarkupsNode.PositionDefined
+    return [index for index in range(count) if node.GetNthControlPointPositionStatus(index) == placed]
+
+
 def _controlPoints(node: slicer.vtkMRMLMarkupsNode) -> np.ndarray:
-    points = [node.GetNthControlPointPosition(i) for i in range(node.GetNumberOfControlPoints())]
+    points = [node.GetNthControlPointPosition(i) for i in _defined(node)]
     return flip_lps_ras(np.array(points, dtype=float).reshape(-1, 3))

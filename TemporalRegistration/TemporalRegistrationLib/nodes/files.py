@@ -9,6 +9,7 @@ from pathlib import Path
 import slicer
 
 from DeepRegLogic.files import own_folder, writing
+from DeepRegLogic.io.formats import safe_title
 
 from ..i18n import _
 
@@ -21,8 +22,12 @@ def suffixOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> str:
     return ".seq.nrrd" if sequenceNode.GetDataNodeClassName() in images else ".seq.mrb"
 
 
-def writeNodes(folder: Path, files: Mapping[str, slicer.vtkMRMLStorableNode], report: Mapping[str, object]) -> Path:
-    """Write nodes by their file names, and ``report.json``, into ``folder``, which an earlier export may hold.
+def writeNodes(
+    home: str | Path, title: str, files: Mapping[str, slicer.vtkMRMLStorableNode], report: Mapping[str, object]
+) -> Path:
+    """Write nodes by their file names, and ``report.json``, into a folder in ``home``, which may be there from earlier.
+
+    Whatever ``title`` is, as nodes have names of any kind, the folder is named after it, and lies in ``home``.
 
     Returns the folder.
 
@@ -30,6 +35,7 @@ def writeNodes(folder: Path, files: Mapping[str, slicer.vtkMRMLStorableNode], re
     ------
     OutputError : it cannot be written, or holds something else; nothing was changed.
     """
+    folder = Path(home) / safe_title(title)
     with own_folder(folder) as work, writing(folder):
         for name, node in files.items():
             _save(node, work / name)

@@ -13,6 +13,7 @@ from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 
 from ..i18n import _
+from .names import nodeName
 from .transforms import matrixToVtk
 
 LABEL_COLORS = ((0.12, 0.47, 0.71), (0.84, 0.37, 0.0), (0.0, 0.62, 0.45), (0.80, 0.47, 0.65), (0.90, 0.62, 0.0))
@@ -88,7 +89,7 @@ def segmentationNodeFromMasks(
     """A segmentation node, not yet in a scene, with the given segments and new masks ``[*grid.shape]`` for them."""
     labelmapName = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     node = slicer.vtkMRMLSegmentationNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.GetSegmentation().SetSourceRepresentationName(labelmapName)
     for segment, mask in zip(segments, masks, strict=True):
         copy = slicer.vtkSegment()

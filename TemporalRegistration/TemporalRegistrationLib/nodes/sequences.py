@@ -14,29 +14,42 @@ import slicer.util
 
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.errors import InputError
-from DeepRegLogic.io.formats import seconds_in
+from DeepRegLogic.io.formats import multivolume_times, numbers, seconds_in, spelled, usable_times
 from DeepRegLogic.service.exchange import cine_header
 
 from ..i18n import _
 from . import transaction
 from .annotations import refuseTransform
+from .names import nameNotes, nodeName
 from .volumes import colourNotes, gridOfVolume, pixelsOfVolume, volumeNodeFromArray
+
+_FRAME = "frame"  # the index of frames that are numbered on purpose
+_MULTIVOLUME = ("FrameLabels", "FrameIdentifyingDICOMTagName", "FrameIdentifyingDICOMTagUnits", "ParseStrategy")
 
 
 def _times(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Frame times in seconds, or None where the sequence has none, and what to tell the user."""
-    values = [sequenceNode.GetNthIndexValue(i) for i in range(sequenceNode.GetNumberOfDataNodes())]
-    factor = seconds_in(sequenceNode.GetIndexUnit() or "")
-    if sequenceNode.GetIndexType() != sequenceNode.NumericIndex or factor is None:
-        return None, ()
-    try:
-        times = np.array(values, dtype=float) * factor
-    except ValueError:
-        times = np.array([np.nan])
-    if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
+    """Frame times in seconds, or None where the sequence has none, and what to tell the user.
+
+    They are the index values where their unit is a time. Importers of DICOM number the frames, and give the times of
+    the trigger to every frame, or labels to the sequence.
+    """
+    count = sequenceNode.GetNumberOfDataNodes()
+    name, unit = sequenceNode.GetName(), sequenceNode.GetIndexUnit() or ""
+    if sequenceNode.GetIndexType() == sequenceNode.NumericIndex and seconds_in(unit) is not None:
+        times, _reason = usable_times(numbers([sequenceNode.GetNthIndexValue(i) for i in range(count)]), unit, count)
         note = _("The index values of '{name}' are not rising times; frames are numbered.")
-        return None, (note.format(name=sequenceNode.GetName()),)
-    return times, ()
+        return times, (note.format(name=name),) if times is None else ()
+    triggers = [sequenceNode.GetNthDataNode(i).GetAttribute("DICOM.triggerTime") or "" for i in range(count)]
+    times, _reason = usable_times(numbers(triggers), "ms", count)
+    if times is not None:
+        return times, ()
+    attributes = {f"MultiVolume.{key}": sequenceNode.GetAttribute(f"MultiVolume.{key}") or "" for key in _MULTIVOLUME}
+    if attributes["MultiVolume.FrameLabels"]:
+        return multivolume_times(attributes, count)
+    if sequenceNode.GetIndexName() == _FRAME:
+        return None, ()
+    note = _("The sequence '{name}' tells no times of its frames; frames are numbered.")
+    return None, (note.format(name=name),)
 
 
 def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
@@ -53,7 +66,7 @@ def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
     frames = list(framesOf(sequenceNode))
     grid = gridOfVolume(sequenceNode.GetNthDataNode(0))
     times, notes = _times(sequenceNode)
-    notes += colourNotes(sequenceNode.GetNthDataNode(0), name)
+    notes += colourNotes(sequenceNode.GetNthDataNode(0), name) + nameNotes(sequenceNode)
     return Cine(np.stack(frames), grid, times, name=name, notes=notes)
 
 
@@ -63,7 +76,7 @@ def headerOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[dict[str, object
     name = sequenceNode.GetName() or "sequence"
     times, notes = _times(sequenceNode)
     header = cine_header(gridOfVolume(node), None if times is None else times.tolist(), name)
-    return header, notes + colourNotes(node, name)
+    return header, notes + colourNotes(node, name) + nameNotes(sequenceNode)
 
 
 def framesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> Iterator[np.ndarray]:
@@ -106,11 +119,16 @@ def _pixelType(node: slicer.vtkMRMLVolumeNode) -> str:
 
 
 def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
-    """Add a Cine to the scene as a sequence of volumes, in a browser of its own."""
-    values = [f"{time:.9g}" for time in cine.times]
+    """Add a Cine to the scene as a sequence of volumes, in a browser of its own.
+
+    Raises
+    ------
+    InputError : frame times that lie so close together that the application takes frames for one another.
+    """
+    values = spelled(cine.times)
     sequenceNode = slicer.vtkMRMLSequenceNode()
-    sequenceNode.SetName(cine.name)
-    sequenceNode.SetIndexName("time" if cine.time_unit else "frame")
+    sequenceNode.SetName(nodeName(cine.name))
+    sequenceNode.SetIndexName("time" if cine.time_unit else _FRAME)
     sequenceNode.SetIndexUnit(cine.time_unit)
     if len(cine) > 1:
         # frames are told apart by their index value, to within this tolerance
@@ -118,6 +136,9 @@ def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
         sequenceNode.SetNumericIndexValueTolerance(tolerance)
     for value, frame in zip(values, cine.frames, strict=True):
         sequenceNode.SetDataNodeAtValue(volumeNodeFromArray(frame, cine.grid, cine.name), value)  # keeps a deep copy
+    if sequenceNode.GetNumberOfDataNodes() != len(cine):
+        reason = _("The frame times of '{name}' lie too close together for a sequence; number the frames instead.")
+        raise InputError(reason.format(name=cine.name))
     with transaction.batch(), transaction.allOrNothing():
         slicer.mrmlScene.AddNode(sequenceNode)
         browserOf(sequenceNode)
@@ -140,7 +161,7 @@ def browserOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenc
 def emptyLike(sequenceNode: slicer.vtkMRMLSequenceNode, name: str) -> slicer.vtkMRMLSequenceNode:
     """An empty sequence, not yet in a scene, with the kind of index of ``sequenceNode``."""
     result = slicer.vtkMRMLSequenceNode()
-    result.SetName(name)
+    result.SetName(nodeName(name))
     result.SetIndexName(sequenceNode.GetIndexName())
     result.SetIndexUnit(sequenceNode.GetIndexUnit())
     result.SetIndexType(sequenceNode.GetIndexType())

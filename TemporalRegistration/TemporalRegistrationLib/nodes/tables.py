@@ -10,11 +10,13 @@ import numpy as np
 import slicer
 import vtk
 
+from DeepRegLogic.cine import Motion
 from DeepRegLogic.results.curves import CURVES
 from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _
+from .names import nodeName
 
 PROVENANCE = "TemporalRegistration.Provenance"
 
@@ -31,7 +33,7 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     """A table, not yet in the scene, with the quality of every frame and the figures of every map."""
     motion = results.motion
     node = slicer.vtkMRMLTableNode()
-    node.SetName(_("{name} motion quality").format(name=sequenceNode.GetName()))
+    node.SetName(nodeName(_("{name} motion quality").format(name=sequenceNode.GetName())))
     node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
     columns = _frameColumns(sequenceNode)
     for field in dataclasses.fields(FrameQuality) if motion.quality else ():
@@ -46,11 +48,30 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     return _withColumns(node, columns)
 
 
+def pairTable(motion: Motion, name: str) -> slicer.vtkMRMLTableNode:
+    """A table, not yet in the scene, with the quality of a registered pair: a row a figure."""
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(name)
+    node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
+    texts = {column: vtk.vtkStringArray() for column in ("figure", "value", "unit")}
+    for field in dataclasses.fields(FrameQuality) if motion.quality else ():
+        value, fraction = getattr(motion.quality[1], field.name), field.metadata["fraction_of"]
+        unit = field.metadata["unit"] or (f"fraction of {fraction}" if fraction else "")
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:.6g}"
+        for column, text in zip(texts, (_(field.metadata["title"]), shown, unit), strict=True):
+            texts[column].InsertNextValue(text)
+    for column, values in texts.items():
+        values.SetName(column)
+        node.AddColumn(values)
+    return node
+
+
 def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLTableNode:
     """A table, not yet in the scene, with the series of a curve of ``CURVES``; those with a band have three columns."""
     entry, grid = CURVES[name], results.motion.grid
     node = slicer.vtkMRMLTableNode()
-    node.SetName(_("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid))))
+    shown = _("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid)))
+    node.SetName(nodeName(shown))
     columns = _frameColumns(sequenceNode)
     for key, series in results.curves[name].items():
         title, values = results.curve_title(entry, key), np.reshape(series, (len(series), -1))

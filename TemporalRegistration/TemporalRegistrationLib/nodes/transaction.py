@@ -36,25 +36,29 @@ def linkResults(
     ``kind`` is RESULT, or SAMPLE for what was generated from the input: neither replaces the other.
     """
     for role, node in results.items():
-        _setInput(node, inputNode)
+        _refer(node, INPUT, inputNode)
         if partner is not None:
-            node.SetNodeReferenceID(PARTNER, partner.GetID())
+            _refer(node, PARTNER, partner)
         inputNode.AddNodeReferenceID(kind + role, node.GetID())
 
 
-def addResult(node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode) -> None:
+def addResult(
+    node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode, partner: slicer.vtkMRMLNode | None = None
+) -> None:
     """Add a node to the scene that is to become a result of the input.
 
-    It refers to the input at once: when a sequence changes that is in a browser already, all of the browser's proxy
-    nodes are made anew.
+    It refers to the input, and to its partner, at once: when a sequence changes that is in a browser already, all of
+    the browser's proxy nodes are made anew.
     """
     slicer.mrmlScene.AddNode(node)
-    _setInput(node, inputNode)
+    _refer(node, INPUT, inputNode)
+    if partner is not None:
+        _refer(node, PARTNER, partner)
 
 
-def _setInput(node: slicer.vtkMRMLNode, inputNode: slicer.vtkMRMLNode) -> None:
-    if node.GetNodeReferenceID(INPUT) != inputNode.GetID():
-        node.SetNodeReferenceID(INPUT, inputNode.GetID())
+def _refer(node: slicer.vtkMRMLNode, role: str, other: slicer.vtkMRMLNode) -> None:
+    if node.GetNodeReferenceID(role) != other.GetID():
+        node.SetNodeReferenceID(role, other.GetID())
 
 
 def findResults(

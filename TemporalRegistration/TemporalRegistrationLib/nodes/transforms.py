@@ -7,12 +7,16 @@ lies on the reference along to frame t.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from DeepRegLogic.grid import Grid, flip_lps_ras
+
+from .names import nodeName
 
 
 def matrixToVtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
@@ -49,8 +53,36 @@ def transformNodeFromField(displacement: np.ndarray, grid: Grid, name: str) -> s
     # not vtkMRMLGridTransformNode: a transform sequence read from .seq.nrrd has items of the base class, and its
     # browser would then leave the proxy node of the saved scene behind
     node = slicer.vtkMRMLTransformNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetAndObserveTransformFromParent(gridTransformFromField(displacement, grid))
+    return node
+
+
+def transformNodeFromParts(parts: Sequence[vtk.vtkAbstractTransform], name: str) -> slicer.vtkMRMLTransformNode:
+    """A transform node, not yet in a scene, that takes points (RAS mm) through the parts, the first of them first."""
+    path = vtk.vtkGeneralTransform()
+    path.PostMultiply()
+    for part in parts:
+        path.Concatenate(part)
+    node = slicer.vtkMRMLTransformNode()
+    node.SetName(name)
+    node.SetAndObserveTransformFromParent(path)
+    return node
+
+
+def linearTransformFromMatrix(matrix: np.ndarray) -> vtk.vtkTransform:
+    """An affine matrix ``[4, 4]`` in LPS mm as a transform in RAS mm."""
+    flip = np.diag((-1.0, -1.0, 1.0, 1.0))
+    transform = vtk.vtkTransform()
+    transform.SetMatrix(matrixToVtk(flip @ matrix @ flip))
+    return transform
+
+
+def linearTransformNode(matrix: np.ndarray, name: str) -> slicer.vtkMRMLLinearTransformNode:
+    """A linear transform node, not yet in a scene, with a pull-back matrix ``[4, 4]`` in LPS mm."""
+    node = slicer.vtkMRMLLinearTransformNode()
+    node.SetName(name)
+    node.SetMatrixTransformFromParent(linearTransformFromMatrix(matrix).GetMatrix())
     return node
 
 
@@ -59,10 +91,11 @@ def resample(
     transform: vtk.vtkAbstractTransform,
     grid: Grid,
     slices: tuple[int, int] | None = None,
+    nearest: bool = False,
 ) -> vtk.vtkImageData:
     """Voxels of a volume at the points of ``grid`` taken through ``transform`` (RAS to RAS), interpolated once.
 
-    Linear; outside the volume its smallest value. ``slices`` (start, stop) along k, or all of them.
+    Linear, or the nearest voxel; outside the volume its smallest value. ``slices`` (start, stop) along k, or all.
     """
     start, stop = slices or (0, grid.size[2])
     toIndex = vtk.vtkMatrix4x4()
@@ -77,7 +110,10 @@ def resample(
     reslice = vtk.vtkImageReslice()
     reslice.SetInputData(image)
     reslice.SetResliceTransform(path)
-    reslice.SetInterpolationModeToLinear()
+    if nearest:
+        reslice.SetInterpolationModeToNearestNeighbor()
+    else:
+        reslice.SetInterpolationModeToLinear()
     reslice.BorderOn()
     reslice.SetBackgroundLevel(image.GetScalarRange()[0])
     reslice.SetOutputSpacing(1.0, 1.0, 1.0)

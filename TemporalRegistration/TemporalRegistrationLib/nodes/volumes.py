@@ -12,6 +12,7 @@ from DeepRegLogic.grid import Grid
 from DeepRegLogic.io.formats import luminance
 
 from ..i18n import _
+from .names import nodeName
 from .transforms import matrixToVtk
 
 
@@ -59,7 +60,7 @@ def volumeNodeFromArray(
 ) -> slicer.vtkMRMLVolumeNode:
     """A volume node, not yet in a scene, with the pixels ``[*grid.shape]`` on ``grid``."""
     node = getattr(slicer, className)()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetIJKToRASMatrix(matrixToVtk(grid.ras_matrix))
     slicer.util.updateVolumeFromArray(node, _storable(pixels).reshape(grid.size[::-1]))
     return node

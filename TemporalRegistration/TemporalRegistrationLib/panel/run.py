@@ -56,6 +56,11 @@ class RunPart(Part):
         """How the last run ended, or before the first what it takes."""
         self._ui.statusLabel.text = self._message or environment.advice()
 
+    def start(self) -> None:
+        """Start the registration, unless one is running."""
+        if self.job is None:
+            self._onApplyButton()
+
     def _onApplyButton(self, _checked: bool = False) -> None:
         """Start the registration, or stop it."""
         if self.job is not None:

@@ -193,7 +193,11 @@ class Job:
         """Ask the worker as soon as both sides are ready."""
         if self.state is State.STARTING and self._request is not None and self._worker.isReady:
             self._computing = time.monotonic()
-            self._worker.send({"id": self._number, "folder": str(self._folder), **self._request})
+            try:
+                self._worker.send({"id": self._number, "folder": str(self._folder), **self._request})
+            except InputError as error:
+                self._fail(error)
+                return
             self._become(State.RUNNING, _READING, _("Starting the computation"))
 
     def _onEvent(self, event: dict) -> None:

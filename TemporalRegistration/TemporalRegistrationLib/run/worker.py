@@ -16,21 +16,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import qt
 import slicer
 
 from DeepRegLogic import __file__ as _LOGIC_FILE
-from DeepRegLogic.errors import RegistrationError
+from DeepRegLogic.errors import InputError, RegistrationError
+from DeepRegLogic.memory import ADVICE
 
 from ..i18n import _
 from . import environment
 
 IDLE_SECONDS = 600
-_KEPT_LOG = 4000
-# sys.path is left as it was, so that the packages of the environment win over what lies beside DeepRegLogic
+START_SECONDS = 60
+_KEPT_LOG, _KEPT_LINE = 4000, 300
+# nothing is imported from the folder that the application happens to be in; else sys.path is left as it was, so that
+# the packages of the environment win over what lies beside DeepRegLogic
 _START = (
-    "import sys; folder = sys.argv.pop(1); sys.path.insert(0, folder); from DeepRegLogic.service import worker; "
-    "sys.path.remove(folder); sys.exit(worker.main())"
+    "import sys; sys.path[:] = filter(None, sys.path); folder = sys.argv.pop(1); sys.path.insert(0, folder); "
+    "from DeepRegLogic.service import worker; sys.path.remove(folder); sys.exit(worker.main())"
 )
 
 
@@ -48,6 +52,24 @@ def killTree(process: int, group: int | None) -> None:
             os.killpg(group, signal.SIGKILL)
     with suppress(OSError):
         os.kill(process, signal.SIGKILL)
+
+
+def _eventOf(line: bytes) -> dict | None:
+    """The event of a line, also behind a greeting that ends in none; None for what is no event."""
+    try:
+        event = json.loads(line[max(line.find(b'{"event"'), 0) :])
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def _plain(value: object) -> object:
+    """Numbers and arrays of numpy, and paths, as JSON has them."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
 
 
 class Worker:
@@ -70,6 +92,10 @@ class Worker:
         self._log = ""
         self._unusable = ""
         self._count = 0
+        self._starting = qt.QTimer()
+        self._starting.setSingleShot(True)
+        self._starting.setInterval(START_SECONDS * 1000)
+        self._starting.connect("timeout()", self._onNotStarted)
 
     @property
     def isRunning(self) -> bool:
@@ -101,6 +127,7 @@ class Worker:
         process.connect("errorOccurred(QProcess::ProcessError)", self._onError)
         self._process, self._interpreter = process, python
         self._group, self._buffer, self._log, self._unusable = None, b"", "", ""
+        self._starting.start()
         process.start()
         if self._process is None:  # some systems tell at once, others later
             raise RegistrationError(self._notStarted())
@@ -113,8 +140,13 @@ class Worker:
         return folder
 
     def send(self, message: dict) -> None:
+        """Raises InputError for what JSON has no words for, and is neither a number of numpy nor a path."""
+        try:
+            line = json.dumps(message, default=_plain) + "\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(_("An option cannot be used: {reason}").format(reason=error)) from error
         if self._process is not None:
-            self._process.write((json.dumps(message) + "\n").encode("ascii"))
+            self._process.write(line.encode("ascii"))
 
     def kill(self) -> None:
         """End the process and its children at once; no event follows."""
@@ -138,6 +170,7 @@ class Worker:
     def _forget(self):
         """The process, which is not ours any more and reports nothing."""
         process, self._process, self.isReady = self._process, None, False
+        self._starting.stop()
         if process is None or process.state() == qt.QProcess.NotRunning:
             return None
         for signature in ("readyReadStandardOutput()", "readyReadStandardError()"):
@@ -161,9 +194,13 @@ class Worker:
         self._buffer += bytes(self._process.readAllStandardOutput().data())
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            event = json.loads(line)
-            if event["event"] == "started" and os.name != "nt":
-                self._group = event["pid"]
+            event = _eventOf(line)
+            if event is None:  # a greeting of the environment, or the noise of another program
+                self._keepLog(line)
+                continue
+            if event["event"] == "started":
+                self._starting.stop()
+                self._group = event["pid"] if os.name != "nt" else None
             elif event["event"] == "ready":
                 self.isReady, self.devices = True, event["devices"]
                 if self.onReady is not None:
@@ -174,9 +211,22 @@ class Worker:
 
     def _onLog(self) -> None:
         if self._process is not None:
-            text = bytes(self._process.readAllStandardError().data()).decode("utf-8", errors="replace")
-            self._log = (self._log + text)[-_KEPT_LOG:]
-            logging.debug(text.rstrip())
+            self._keepLog(bytes(self._process.readAllStandardError().data()))
+
+    def _keepLog(self, content: bytes) -> None:
+        text = content.decode("utf-8", errors="replace").rstrip()
+        self._log = (self._log + "\n" + text)[-_KEPT_LOG:]
+        logging.debug(text)
+
+    def _onNotStarted(self) -> None:
+        """What was started is no Python, or waits for something."""
+        said = (self._log.strip().splitlines() or [""])[-1][:_KEPT_LINE]
+        process = self._forget()
+        if process is not None:
+            killTree(process.processId(), self._group)
+            process.waitForFinished(300)
+        text = _("The Python environment '{path}' does not start a computation{said}; choose another under Advanced.")
+        self._ended(text.format(path=self._interpreter, said=f" ('{said}')" if said else ""), process)
 
     def _onError(self, error) -> None:
         if error == qt.QProcess.FailedToStart:
@@ -187,14 +237,12 @@ class Worker:
         return text.format(path=self._interpreter)
 
     def _onFinished(self, code: int, status) -> None:
-        from DeepRegLogic.service.worker import ADVICE  # not at the application's start
-
         self._onOutput()
         self._onLog()
         if self._unusable:
             self._ended(self._unusable)
         elif not self.isReady:
-            reason = (self._log.strip().splitlines() or ["no reason given"])[-1]
+            reason = (self._log.strip().splitlines() or ["no reason given"])[-1][:_KEPT_LINE]
             text = _("The Python environment '{path}' cannot be used: {reason}")
             self._ended(text.format(path=self._interpreter, reason=reason))
         elif code == 0:
@@ -203,9 +251,10 @@ class Worker:
             text = _("The computation stopped unexpectedly, perhaps for lack of memory; {advice}, and try again.")
             self._ended(text.format(advice=ADVICE))
 
-    def _ended(self, text: str) -> None:
+    def _ended(self, text: str, process=None) -> None:
         # kept for now: this is called from a signal of the process, which must not be deleted meanwhile
-        self._former, self._process, self.isReady = self._process, None, False
+        self._former, self._process, self.isReady = self._process or process, None, False
+        self._starting.stop()
         self._removeScratch()
         self._tell({"event": "ended", "text": text})
 

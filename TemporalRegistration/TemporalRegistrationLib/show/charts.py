@@ -15,6 +15,7 @@ from DeepRegLogic.grid import Grid
 from DeepRegLogic.results.curves import CURVES
 
 from ..i18n import _
+from ..nodes.names import nodeName
 from ..nodes.segmentations import LABEL_COLORS
 
 _MARKER_COLOR = (0.45, 0.45, 0.45)
@@ -121,7 +122,7 @@ def _markerTable(table: slicer.vtkMRMLTableNode, columns, name: str) -> slicer.v
     """A table of two points: the ends of a vertical line over the range of the columns."""
     ranges = [table.GetTable().GetColumnByName(column).GetRange() for column in columns]
     node = slicer.vtkMRMLTableNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetHideFromEditors(True)
     slicer.mrmlScene.AddNode(node)
     heights = (min((0.0, *(r[0] for r in ranges))), max((r[1] for r in ranges), default=1.0))

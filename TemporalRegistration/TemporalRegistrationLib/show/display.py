@@ -8,13 +8,15 @@ import slicer
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.results.maps import PALETTES, Map
 
+from ..nodes.names import nodeName
+
 _HIGHEST = 1e6
 
 
 def paletteColors(palette: str, name: str, count: int = 256) -> slicer.vtkMRMLColorTableNode:
     """A color table, not yet in a scene, that runs through the three colors of one of ``maps.PALETTES``."""
     node = slicer.vtkMRMLColorTableNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetTypeToUser()
     node.SetNumberOfColors(count)
     positions = np.linspace(0.0, 1.0, count)

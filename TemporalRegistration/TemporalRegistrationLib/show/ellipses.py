@@ -10,6 +10,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from DeepRegLogic.grid import flip_lps_ras
 from DeepRegLogic.uncertainty.gaussian import chi_squared_quantile
 
+from ..nodes.names import nodeName
+
 _POINTS = 48
 COLOR = (1.0, 0.85, 0.2)
 
@@ -28,7 +30,7 @@ def ellipseNode(points: np.ndarray, covariances: np.ndarray, ndim: int, name: st
     unit, mesh = _circle() if ndim == 2 else _sphere()
     shapes = points[:, None] + np.einsum("pci,pi,ni->pnc", axes[:, :, -ndim:], radii, unit)
     node = slicer.vtkMRMLModelNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetAndObserveMesh(_repeated(mesh, flip_lps_ras(shapes.reshape(-1, 3)), len(points)))
     return node
 

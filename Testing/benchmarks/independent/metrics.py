@@ -116,12 +116,20 @@ def hausdorff95(a: np.ndarray, b: np.ndarray, spacing: Sequence[float]) -> float
     return float(max(np.percentile(apart[1][edges[0]], 95), np.percentile(apart[0][edges[1]], 95)))
 
 
-def carried(labels: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """Labels of the reference ``[...]`` in the frame whose ``inverse`` is given: at a voxel that of most weight."""
-    places = identity(labels.shape) + inverse
+def carried(labels: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Labels ``[...]`` through a field: with an inverse, those of the reference in the frame."""
+    return labels_at(labels, identity(labels.shape) + field)
+
+
+def labels_at(labels: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Labels ``[...]`` at places ``[ndim, ...]`` in voxels: everywhere the one of most weight."""
     values = np.unique(labels)
-    weights = [sample((labels == value).astype(np.float32), places) for value in values]
-    return values[np.argmax(weights, axis=0)].astype(labels.dtype)
+    best, found = np.full(places.shape[1:], -1.0, np.float32), np.zeros(places.shape[1:], labels.dtype)
+    for value in values:  # of many labels, one at a time
+        weight = sample((labels == value).astype(np.float32), places)
+        found[weight > best] = value
+        np.maximum(best, weight, out=best)
+    return found
 
 
 def measure(case: Case, field: np.ndarray, inverse: np.ndarray | None = None) -> dict[str, float]:
@@ -164,12 +172,12 @@ def measure(case: Case, field: np.ndarray, inverse: np.ndarray | None = None) ->
     found["sd_log_j"] = np.mean([np.log(np.maximum(d, 1e-3)).std() for d in determinants])
     scale = _column(spacing, ndim)
 
-    def speed(values: np.ndarray) -> float:
+    def temporal(values: np.ndarray) -> float:
         return float(np.linalg.norm(np.diff(values, axis=0) * scale, axis=1)[:, organ].mean())
 
-    truth = max(speed(case.forward), 1e-6)
-    found["speed"] = speed(field) / truth
-    found["speed_error"] = speed(field - case.forward) / truth
+    truth = max(temporal(case.forward), 1e-6)
+    found["gradient"] = temporal(field) / truth
+    found["gradient_error"] = temporal(field - case.forward) / truth
     grid = identity(organ.shape)
     if inverse is not None:
         apart = [

@@ -72,6 +72,30 @@ MODES: dict[str, Mode] = {
 }
 
 
+def as_parts(case: Case, found: Found) -> list[Found]:
+    """The fields from every frame to the next as those of ``neighbours``.
+
+    Where the last step of a cycle is left out, it is the way back through all others.
+    """
+    forward, inverse = list(found.forward), list(found.inverse)
+    if case.cyclic and len(forward) < len(case.frames):
+        forward.append(_chained(inverse[::-1]))
+        inverse.append(_chained(forward[:-1]))
+    still = np.zeros_like(forward[0])
+    return [
+        Found(np.stack([still, onward]), np.stack([still, back]), found.made_with)
+        for onward, back in zip(forward, inverse, strict=True)
+    ]
+
+
+def _chained(fields: Sequence[np.ndarray]) -> np.ndarray:
+    grid = identity(fields[0].shape[1:])
+    places = grid
+    for field in fields:
+        places = places + sample(field, places)
+    return (places - grid).astype(np.float32)
+
+
 def measured(case: Case, parts: Sequence[Case], found: Sequence[Found]) -> dict[str, float]:
     """Means of the figures of the parts; of neighbours round a cycle also "loop"."""
     rows = [measure(part, each.forward, each.inverse) for part, each in zip(parts, found, strict=True)]

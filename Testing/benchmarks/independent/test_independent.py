@@ -173,10 +173,10 @@ def test_the_truth_has_no_error():
         "tangential_es",
         "twist_error",
         "circumferential_error",
-        "speed_error",
+        "gradient_error",
     ):
         assert found[name] == 0
-    assert found["speed"] == 1
+    assert found["gradient"] == 1
     assert found["folded"] == 0
     assert found["inverse_consistency"] < 0.1
     assert found["dice_es"] > 0.85

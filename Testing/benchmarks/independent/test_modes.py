@@ -60,6 +60,18 @@ def test_true_steps_close_and_a_constant_error_adds_up():
     assert still["epe"] == pytest.approx(np.mean([metrics.measure(p, p.forward * 0)["epe"] for p in parts]))
 
 
+def test_steps_of_a_sequence_are_those_parts_and_the_last_one_closes():
+    case = cases.make("short-axis", 2, frames=5, size=64, spacing=3.0)
+    parts = modes.neighbours(case)
+    forward, inverse = (np.stack([getattr(part, name)[1] for part in parts]) for name in ("forward", "inverse"))
+    for steps in (5, 4):
+        found = modes.as_parts(case, Found(forward[:steps], inverse[:steps]))
+        row = modes.measured(case, parts, found)
+        assert row["epe"] < 0.03
+        assert row["loop"] < 0.1
+        assert [each.forward.shape for each in found] == [part.forward.shape for part in parts]
+
+
 def test_whole_cines_have_no_loop():
     case = cases.make("short-axis", 2, frames=5, size=64, spacing=3.0)
     assert modes.measured(case, [case], [Found(case.forward, case.inverse)])["epe"] == 0

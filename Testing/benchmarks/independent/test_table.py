@@ -10,7 +10,7 @@ from . import table
 
 def row(method: str, seed: int, epe: float, variation: str = "clean", kind: str = "vessel") -> table.Row:
     figures = {"epe": epe, "epe_es": 2 * epe, "peak_mb": 100.0 + seed}
-    return {"kind": kind, "seed": seed, "variation": variation, "method": method} | figures
+    return {"mode": "reference", "kind": kind, "seed": seed, "variation": variation, "method": method} | figures
 
 
 def test_means_ratios_and_tests():
@@ -27,9 +27,35 @@ def test_means_ratios_and_tests():
     assert line["n"] == 2
     assert line["epe_ratio"] == pytest.approx(5 / 1.05)
     text = table.markdown([first, second], [line], {"processor": "slow"}, {"ours a": "a model"}, ["a note"])
-    assert "| noise | 2 | 5.000 (4.76) |" in text
+    assert "| noise | 2 | 5.000 **(4.76)** |" in text
+    assert "## Mode reference: accuracy" in text
+    assert "| p | p at ES |" in text
     assert "- ours a: a model" in text
     assert "**vessel** (n = 6)" in text
+
+
+def test_a_ratio_is_to_the_same_frames_and_tissue_where_they_are_known():
+    rows = [row("ours a", 0, 1.0), row("ours a", 0, 2.0, "half-cycle") | {"epe_before": 1.6, "epe_es_before": 8.0}]
+    (line,) = table.robustness(rows)
+    assert line["epe_ratio"] == pytest.approx(1.25)
+    assert line["epe_es_ratio"] == pytest.approx(0.5)
+
+
+def test_modes_and_real_images_have_tables_of_their_own():
+    rows = [row("ours a", 0, 1.0), row("ours a", 0, 3.0) | {"mode": "pair"}]
+    rows += [
+        {"mode": "real", "kind": "cine", "seed": s, "variation": "clean", "method": m, "dice_es": 0.9 + 0.01 * s}
+        for s in range(2)
+        for m in ("ours a", "other")
+    ]
+    lines = table.summary(rows, "ours a")
+    assert [(line["mode"], line["kind"], line["method"]) for line in lines] == [
+        ("reference", "vessel", "ours a"), ("pair", "vessel", "ours a"), ("real", "cine", "ours a"),
+        ("real", "cine", "other"),
+    ]  # fmt: skip
+    text = table.markdown(lines, [], {}, {}, [])
+    assert "| ours a | 0.905 [0.900, 0.910] |" in text
+    assert "cannot see turning" in text
 
 
 def test_kinds_are_summed_up_where_there_are_several():

@@ -7,15 +7,17 @@ seeds 50 to 52, four-chamber seeds 50 and 51 and vessel seed 50, of 9 frames eac
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .base import ONE_THREAD, Found, Method, by_dimension
 from .demons import demons
 from .elastix import bspline, groupwise
 from .greedy import greedy
-from .ours import ours
+from .ours import calling, ours
 from .syn import syn
 from .voxelmorph import WEIGHTS, learned
 
-__all__ = ["ONE_THREAD", "PEERS", "Found", "Method", "method_of", "ours"]
+__all__ = ["ONE_THREAD", "PAIR_PEERS", "PEERS", "Found", "Method", "calling", "method_of", "ours"]
 
 PEERS: dict[str, Method] = {
     "demons": Method(
@@ -86,6 +88,35 @@ PEERS: dict[str, Method] = {
 }
 
 
+PAIR_PEERS: dict[str, Method] = {
+    "syn": Method(
+        "ANTs SyN",
+        syn(),
+        "cross-correlation of radius 4, step 0.2, variances 3 of the updates and 0 of the field (its defaults), "
+        "100x70x40 iterations",
+        "ants",
+    ),
+    "greedy-pair": Method(
+        "greedy",
+        by_dimension(greedy(smooth=(2.0, 0.7)), greedy(metric="NCC 4x4x4", smooth=(1.732, 0.707))),
+        "correlation in windows of radius 4, step 0.5, 100x100x60 iterations, updates smoothed by 1.73 and the field "
+        "by 0.71 voxels (its defaults; 2 and 0.7 in slices)",
+        "picsl_greedy",
+    ),
+    "elastix-pair": Method(
+        "elastix",
+        bspline(knots=8.0, bending=1.0),
+        "normalised correlation, 3 resolutions of 400 iterations, 4096 samples, knots 8 pixels apart, bending energy "
+        "weight 1",
+        "itk",
+    ),
+}
+"""For pairs of any two images; at usual settings of the programs, which were not tuned."""
+
+
 def method_of(name: str) -> Method:
-    """A peer by its name, or ours by "ours TOKEN"."""
-    return ours(name.removeprefix("ours ")) if name.startswith("ours ") else PEERS[name]
+    """A peer by its name, or ours by "ours TOKEN", or with one of its other calls by "pair TOKEN", "sequence TOKEN"."""
+    call, _, token = name.partition(" ")
+    if call in ("pair", "sequence"):
+        return replace(ours(token), run=calling(call, token))
+    return ours(token) if call == "ours" else (PEERS | PAIR_PEERS)[name]

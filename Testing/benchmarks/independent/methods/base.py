@@ -40,7 +40,7 @@ class Method:
     """A method of the table: of frames ``[T, (D,) H, W]``, spacings in mm along their axes and times in seconds.
 
     ``setting`` is printed below the table; ``package`` is what must be importable, ``weights`` a file that must exist,
-    ``fewest`` how many frames it needs.
+    ``fewest`` how many frames it needs, ``has_calls`` whether pairs and neighbouring frames have calls of their own.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Method:
     ndims: tuple[int, ...] = (2, 3)
     weights: Path | None = None
     fewest: int = 2
+    has_calls: bool = False
 
     @property
     def missing(self) -> str:

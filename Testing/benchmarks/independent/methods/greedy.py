@@ -19,7 +19,7 @@ def greedy(
 
         ndim = frames.ndim - 1
         tool = picsl_greedy.Greedy2D if ndim == 2 else picsl_greedy.Greedy3D
-        window = metric if ndim == 2 or "x" not in metric else f"{metric}x1"
+        window = f"{metric}x1" if ndim == 3 and metric.count("x") == 1 else metric  # of stacks, within slices
 
         def register(fixed: np.ndarray, moving: np.ndarray) -> Pair:
             g = tool()

@@ -1,0 +1,25 @@
+"""Many cases in one table: what a paper's table says of every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .evaluate import Row
+from .figures import FIGURES
+
+
+def summarise(cases: Sequence[Row]) -> list[Row]:
+    """One row a figure that is known of some case: title, unit, number of cases, mean, deviation and quantiles."""
+    rows: list[Row] = []
+    for name, figure in FIGURES.items():
+        values = np.array([case[name] for case in cases if name in case], float)
+        values = values[np.isfinite(values)]
+        if values.size:
+            row: Row = {"figure": name, "title": figure.title, "unit": figure.unit, "cases": int(values.size)}
+            row |= {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if values.size > 1 else 0.0}
+            quantiles = np.percentile(values, (0, 25, 50, 75, 100))
+            names = ("min", "quartile_1", "median", "quartile_3", "max")
+            rows.append(row | dict(zip(names, map(float, quantiles), strict=True)))
+    return rows
