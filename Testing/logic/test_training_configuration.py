@@ -28,7 +28,8 @@ def read(tmp_path: Path, values: object):
 def test_a_bundled_configuration_builds_its_network(name: str) -> None:
     configuration = read_configuration(name)
     assert configuration.name == name
-    assert build(configuration.network, ndim=2, **configuration.arguments).ndim == 2
+    ndim = len(configuration.data.size)
+    assert build(configuration.network, ndim=ndim, **configuration.arguments).ndim == ndim
 
 
 def test_the_lemniscate_networks_are_compared_on_equal_terms() -> None:
@@ -95,7 +96,8 @@ def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
         ("loss.consistency", "none", "'loss.consistency' is one of inverse, gradicon, not 'none'"),
         ("loss.smooth", "much", "'loss.smooth' is 'much', which is of the wrong type; float"),
         ("loss.smooth", True, "'loss.smooth' is True, which is of the wrong type"),
-        ("data.size", [64], r"'data.size' is \[64\], which is of the wrong type; tuple\[int, int\]"),
+        ("data.size", [64], "'data.size' has two numbers, or three for volumes"),
+        ("data.size", [64, 64, 64], "'data.size' has two numbers, or three for volumes"),
         ("data.size", [64, "64"], "'data.size' is '64', which is of the wrong type; int"),
         ("data.kinds", "FIT", "'data.kinds' is 'FIT', which is of the wrong type"),
         ("data.frames", [9, 3], "'data.frames' is too small"),
