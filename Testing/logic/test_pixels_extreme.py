@@ -8,7 +8,7 @@ import pytest
 from DeepRegLogic import Cine, Grid, Motion, compensate, propagate, register_cine, register_pair
 from DeepRegLogic.cine import scaled_frames, working_type
 from DeepRegLogic.errors import InputError
-from DeepRegLogic.registration.prepare import pair_cine
+from DeepRegLogic.registration.pair import pair_cine
 from DeepRegLogic.registration.refine import Refinement
 
 pytestmark = pytest.mark.usefixtures("one_thread")
