@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from ..io.formats import stem_of
 from ..registration.presets import DEFAULT_QUALITY, PRESETS, refinement_of
 from ..regularisers import REGULARISERS
 from ..similarities import SIMILARITIES
-from .console import Console
+from .console import Console, tell
 from .studies import SaveScene, Study, register_studies, register_study
 
 HELP = "register a cine, or one image to another, and write its motion, pictures and measurements"
@@ -99,7 +98,7 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene |
     rows = register_studies(studies, arguments.output, save_scene, console.progress, console.cancel)
     bad = [row for row in rows if row["status"] != "ok"]
     for row in bad:
-        print(f"{row['study']}: {row['message']}", file=sys.stderr)
+        tell(f"{row['study']}: {row['message']}")
     print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
     if console.received:
         return console.stopped
