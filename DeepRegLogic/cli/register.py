@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..io.formats import safe_name, stem_of
-from .console import Console
+from .console import Console, tell
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
 from .studies import SaveScene, Study, register_studies, register_study
@@ -90,7 +89,7 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene |
     rows = register_studies(studies, arguments.output, save_scene, console.progress, console.cancel)
     bad = [row for row in rows if row["status"] != "ok"]
     for row in bad:
-        print(f"{row['study']}: {row['message']}", file=sys.stderr)
+        tell(f"{row['study']}: {row['message']}")
     print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
     if console.received:
         return console.stopped

@@ -218,7 +218,7 @@ def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: fl
     """
     whole, part, ndim = cine.frames.size, int(np.prod(shape)) * len(cine), cine.grid.ndim
     floats = whole * 2 * ndim + part * (2 + 3 * ndim) + (part * 4 * ndim if refining else 0)
-    require_memory(cine.name, 0.4 + (floats + 3 * len(cine) ** 2) * 4 / 2**30, memory_gb)
+    require_memory(cine.name, 0.6 + (floats + 3 * len(cine) ** 2) * 4 / 1e9, memory_gb)
 
 
 def require_memory(name: str, needed: float, memory_gb: float | None) -> None:

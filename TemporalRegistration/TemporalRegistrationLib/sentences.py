@@ -267,6 +267,7 @@ def templates(_: Callable[[str], str]) -> list[str]:
         _("The motion of '{name}' came to no number; choose another model or quality."),
         _("The motion of '{name}' does not belong to the cine '{name2}': the number of frames or the grid differs."),
         _("The motion of '{name}' has no uncertainty; register with a probabilistic model."),
+        _("The name of '{path}' is not in the encoding of this system; choose another."),
         _("The name of '{path}' is not in the encoding of this system; rename it."),
         _("The network '{name}' cannot be built with {arguments}: {error}."),
         _('The noise is "{NOISES}" or "{NOISES2}", not {noise}.'),
