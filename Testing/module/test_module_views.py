@@ -154,7 +154,7 @@ def test_the_quality_table_is_short_and_has_units(panel, small):
     panel.ui.inputSelector.setCurrentNode(small)
     table = panel.ui.qualityTableView
     headers = [table.horizontalHeaderItem(c).text() for c in range(table.columnCount)]
-    assert headers == ["frame", "time s", "before %", "after %", "moves mm", "folds %", "\N{PLUS-MINUS SIGN} mm"]
+    assert headers == ["#", "time s", "before %", "after %", "moves mm", "folds %", "\N{PLUS-MINUS SIGN} mm"]
     texts = [table.item(3, c).text() for c in range(table.columnCount)]
     assert all(len(text) <= 5 for text in texts), texts
     before = panel.review.nodes.table.GetTable().GetValueByName(3, "error before").ToDouble()
@@ -162,7 +162,7 @@ def test_the_quality_table_is_short_and_has_units(panel, small):
     panel.parent.resize(430, 900)
     for _ in range(5):
         slicer.app.processEvents()
-    assert table.horizontalHeader().length() <= table.viewport().width  # no column is cut off
+    assert table.horizontalHeader().length() <= table.viewport().width()  # no column is cut off
     names = {n.GetName() for n in slicer.util.getNodesByClass("vtkMRMLTableNode") if not n.GetHideFromEditors()}
     assert "heart motion quality" in names
 

@@ -75,7 +75,7 @@ def shownTable(table: slicer.vtkMRMLTableNode | None) -> slicer.vtkMRMLTableNode
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
     data = table.GetTable()
-    node.AddColumn(_texts(_("frame"), [f"{n}" for n in range(data.GetNumberOfRows())]))
+    node.AddColumn(_texts("#", [f"{n}" for n in range(data.GetNumberOfRows())]))
     index, unit = data.GetColumnName(1), table.GetColumnUnitLabel(data.GetColumnName(1))
     values = columnOf(table, index)
     if values is not None and unit:
