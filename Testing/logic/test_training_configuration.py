@@ -87,11 +87,16 @@ def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
         ("loss.smoth", 0.1, "unknown key 'loss.smoth'; known are similarity,"),
         ("colour", "red", "unknown key 'colour'"),
         ("loss", 3, "keys and values under 'loss'"),
-        ("loss.similarity", "ssd", "'loss.similarity' is one of lncc, robust-lncc, mse, not 'ssd'"),
+        (
+            "loss.similarity",
+            "ssd",
+            "'loss.similarity' is one of lncc, robust-lncc, mse, ncc, mi, local-mi, mind, not 'ssd'",
+        ),
         (
             "loss.regulariser",
             "tv",
-            "'loss.regulariser' is one of diffusion, bending, robust-bending, elastic, not 'tv'",
+            "'loss.regulariser' is one of diffusion, bending, robust-bending, elastic, hyperelastic, lddmm, folding, "
+            "not 'tv'",
         ),
         ("loss.consistency", "none", "'loss.consistency' is one of inverse, gradicon, not 'none'"),
         ("loss.smooth", "much", "'loss.smooth' is 'much', which is of the wrong type; float"),
