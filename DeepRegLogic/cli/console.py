@@ -36,7 +36,7 @@ class Progress:
     def __call__(self, fraction: float, text: str) -> None:
         now = (int(10 * fraction), text)
         if now != self._last:
-            print(f"[{fraction:4.0%}] {text}", flush=True)
+            print(f"[{fraction:4.0%}] {_printable(text)}", flush=True)
             self._last = now
 
 
@@ -87,8 +87,11 @@ def run_safely(work: Callable[[Console], int]) -> int:
 
 def tell(sentence: object) -> None:
     """Say something to the user; what files of others bring into a sentence does not steer the terminal."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(sentence))
-    print(text, file=sys.stderr)
+    print(_printable(str(sentence)), file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def missing(error: ModuleNotFoundError) -> str:

@@ -147,13 +147,14 @@ def test_a_python_that_greets_is_used_all_the_same(module, small, worker, tmp_pa
 @pytest.mark.parametrize("kind", ["cat", "sleep", "yes"])
 def test_a_program_that_is_no_python_is_told(module, small, worker, tmp_path, monkeypatch, kind):
     worker.closeShared()
-    monkeypatch.setattr(worker.shared()._starting, "interval", 300)
     worker.shared()._starting.setInterval(300)
     lines = {"cat": "exec cat", "sleep": "exec sleep 600", "yes": "while true; do echo Usage: x; sleep 0.05; done"}
     monkeypatch.setenv("TEMPORAL_REGISTRATION_PYTHON", program(tmp_path / "python", f"#!/bin/sh\n{lines[kind]}\n"))
-    with pytest.raises(RegistrationError, match="does not start a computation"):
-        module.TemporalRegistrationLogic().registerCine(small, model=None, device="cpu")
-    worker.shared()._starting.setInterval(1000 * worker.START_SECONDS)
+    try:
+        with pytest.raises(RegistrationError, match="does not start a computation"):
+            module.TemporalRegistrationLogic().registerCine(small, model=None, device="cpu")
+    finally:
+        worker.shared()._starting.setInterval(1000 * worker.START_SECONDS)
 
 
 def test_nothing_is_imported_from_where_the_application_is(module, small, worker, tmp_path, monkeypatch):
