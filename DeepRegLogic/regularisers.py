@@ -77,6 +77,31 @@ def _second_differences(field: torch.Tensor, spacing: Sequence[float] | None) ->
         yield _difference(_difference(field, a, steps[a]), b, steps[b])
 
 
+def _jacobian(field: torch.Tensor, spacing: Sequence[float] | None) -> torch.Tensor:
+    """Derivatives ``[N, component, axis, *cells]`` in lengths, at the centres of the cells between voxels."""
+    import torch
+
+    ndim = field.ndim - 2
+    field, steps = _lengths(field, spacing)
+    rows = []
+    for axis in range(ndim):
+        row = _difference(field, axis, steps[axis])
+        for other in range(ndim):
+            if other != axis:  # to the centre of the cell
+                n = row.shape[other + 2]
+                if n > 1:
+                    row = (row.narrow(other + 2, 0, n - 1) + row.narrow(other + 2, 1, n - 1)) / 2
+        rows.append(row)
+    return torch.stack(rows, dim=2)
+
+
+def _gradient_of_map(field: torch.Tensor, spacing: Sequence[float] | None) -> torch.Tensor:
+    """``I + du/dx`` as matrices ``[..., ndim, ndim]``, of cells."""
+    import torch
+
+    return _jacobian(field, spacing).movedim((1, 2), (-2, -1)) + torch.eye(field.shape[1], device=field.device)
+
+
 @regulariser("diffusion", "Diffusion (first differences)", weight=3.0)
 def diffusion(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
     """Mean squared forward difference, mean over the axes, components and voxels.
@@ -140,23 +165,73 @@ def elastic(field: torch.Tensor, spacing: Sequence[float] | None = None, dilatio
     over the voxels. ``dilation`` is half of Lame's lambda over mu. Zero for the velocity of any turn and shift.
     Derivatives are taken at the centres of the cells between voxels.
     """
-    import torch
-
     ndim = field.ndim - 2
-    field, steps = _lengths(field, spacing)
-    rows = []
-    for axis in range(ndim):
-        row = _difference(field, axis, steps[axis])
-        for other in range(ndim):
-            if other != axis:  # to the centre of the cell
-                n = row.shape[other + 2]
-                if n > 1:
-                    row = (row.narrow(other + 2, 0, n - 1) + row.narrow(other + 2, 1, n - 1)) / 2
-        rows.append(row)
-    jacobian = torch.stack(rows, dim=2)
+    jacobian = _jacobian(field, spacing)
     strain = 0.5 * (jacobian + jacobian.transpose(1, 2))
     trace = strain.diagonal(dim1=1, dim2=2).sum(-1)
     return (strain.square().sum((1, 2)) + dilation * trace.square()).mean() / ndim**2
+
+
+@regulariser("hyperelastic", "Hyperelasticity (volume, surface, length)", weight=1.0)
+def hyperelastic(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
+    """The hyperelastic energy of a displacement (Burger, Modersitzki and Ruthotto 2013, equation 2.5), equal weights.
+
+    Half the squared derivatives, the squared excess of the cofactors' squared norm over 3 (in volumes), and
+    ``((det - 1)^2 / det)^2`` of the Jacobian determinant, which grows without bound towards folding (kept finite below
+    0.05). A mean over the cells.
+    """
+    import torch
+
+    gradient = _gradient_of_map(field, spacing)
+    ndim = field.shape[1]
+    determinant = torch.linalg.det(gradient)
+    volume = ((determinant - 1).square() / determinant.clamp(min=0.05)).square()
+    length = 0.5 * (gradient - torch.eye(ndim, device=field.device)).square().sum((-2, -1))
+    if ndim == 2:
+        return (length + volume).mean()
+    a, b, c = gradient.unbind(-2)
+    cofactors = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=-2)
+    surface = (cofactors.square().sum((-2, -1)) - 3).clamp(min=0).square()
+    return (length + surface + volume).mean()
+
+
+@regulariser("lddmm", "Operator norm of LDDMM", weight=3.0)
+def lddmm(
+    field: torch.Tensor,
+    spacing: Sequence[float] | None = None,
+    alpha: float = 1.0,
+    gamma: float = 0.1,
+    power: int = 2,
+) -> torch.Tensor:
+    """Mean square of L v, with ``L = (-alpha Laplacian + gamma)^power`` (Beg et al. 2005; TM-TVF-LDDMM, power 2).
+
+    The Laplacian is that of second differences; values at the border are continued outside. Of velocities in steps, the
+    mean over the steps.
+    """
+    field, steps = _lengths(field, spacing)
+    for _ in range(power):
+        image = gamma * field
+        for axis, step in enumerate(steps):
+            image = image - alpha / step**2 * _second_difference(field, axis + 2)
+        field = image
+    return field.square().mean()
+
+
+def _second_difference(field: torch.Tensor, axis: int) -> torch.Tensor:
+    """``f[i + 1] - 2 f[i] + f[i - 1]`` of the same shape, the border value continued outside."""
+    import torch
+
+    n = field.shape[axis]
+    first, last = field.narrow(axis, 0, 1), field.narrow(axis, n - 1, 1)
+    return torch.cat([first, field, last], dim=axis).diff(n=2, dim=axis)
+
+
+@regulariser("folding", "Folding (negative Jacobian)", weight=100.0)
+def folding(field: torch.Tensor, spacing: Sequence[float] | None = None) -> torch.Tensor:
+    """Mean of how far the Jacobian determinant of a displacement lies below 0, over the cells (Mok and Chung 2020)."""
+    import torch
+
+    return (-torch.linalg.det(_gradient_of_map(field, spacing))).relu().mean()
 
 
 def temporal_bending(velocities: torch.Tensor, cyclic: bool = False) -> torch.Tensor:

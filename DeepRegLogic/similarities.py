@@ -139,3 +139,69 @@ def robust_lncc(
 def mse(moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7) -> torch.Tensor:
     """Mean squared difference of two images ``[N, 1, *spatial]``, over everything."""
     return (moved - fixed).square().mean()
+
+
+@similarity("ncc", "Global correlation (one line of grey values)", weight=15.0)
+def ncc(moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7) -> torch.Tensor:
+    """One minus the correlation coefficient over the whole image: 0 for ``a image + b`` with a > 0."""
+    axes = tuple(range(1, moved.ndim))
+    a, b = moved - moved.mean(axes, keepdim=True), fixed - fixed.mean(axes, keepdim=True)
+    scale = (a.square().mean(axes) * b.square().mean(axes) + floor).sqrt()
+    return (1 - (a * b).mean(axes) / scale).mean()
+
+
+def _windows(image: torch.Tensor, bins: int) -> torch.Tensor:
+    """How much of each voxel falls into each bin ``[N, bins, *spatial]``: triangles from centre to centre, sum 1."""
+    import torch
+
+    axes = tuple(range(1, image.ndim))
+    low, high = image.detach().amin(axes, keepdim=True), image.detach().amax(axes, keepdim=True)
+    place = (image - low) / (high - low).clamp(min=1e-6) * (bins - 1)
+    centres = torch.arange(bins, device=image.device, dtype=image.dtype).view(1, -1, *[1] * (image.ndim - 2))
+    return (1 - (place - centres).abs()).clamp(min=0)
+
+
+def _information(joint: torch.Tensor) -> torch.Tensor:
+    """Mutual information in nats of joint distributions ``[..., bins, bins]`` that sum to 1."""
+    independent = joint.sum(-1, keepdim=True) * joint.sum(-2, keepdim=True)
+    return (joint * ((joint + 1e-10) / (independent + 1e-10)).log()).sum((-2, -1))
+
+
+@similarity("mi", "Mutual information (other modality)", weight=2.0)
+def mutual_information(
+    moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
+) -> torch.Tensor:
+    """Minus the mutual information in nats of the grey values (Viola and Wells 1997), by a joint histogram of 32 bins.
+
+    A voxel counts in the two bins nearest to it, so that the histogram is differentiable.
+    """
+    import torch
+
+    a, b = (_windows(image, 32).flatten(2) for image in (moved, fixed.expand_as(moved)))
+    return -_information(torch.einsum("nip,njp->nij", a, b) / a.shape[2]).mean()
+
+
+@similarity("local-mi", "Local mutual information (other modality, shading)", weight=4.0)
+def local_mutual_information(
+    moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
+) -> torch.Tensor:
+    """Minus the mean mutual information of blocks of three windows a side, of 8 bins (Studholme et al. 2006)."""
+    import torch.nn.functional as F
+
+    ndim, bins = moved.ndim - 2, 8
+    sides = [window] * ndim if isinstance(window, int) else list(window)
+    sides = [min(3 * side, n) for side, n in zip(sides, moved.shape[2:], strict=True)]
+    pool = F.avg_pool2d if ndim == 2 else F.avg_pool3d
+    a, b = (_windows(image, bins) for image in (moved, fixed.expand_as(moved)))
+    joint = pool((a[:, :, None] * b[:, None]).flatten(1, 2), sides, ceil_mode=True, count_include_pad=False)
+    return -_information(joint.unflatten(1, (bins, bins)).movedim((1, 2), (-2, -1))).mean()
+
+
+@similarity("mind", "Self-similarity, MIND-SSC (other modality)", weight=15.0)
+def mind(
+    moved: torch.Tensor, fixed: torch.Tensor, window: int | Sequence[int] = 9, floor: float = 1e-7
+) -> torch.Tensor:
+    """Mean squared difference of ``descriptors.self_similarity`` (Heinrich et al. 2013)."""
+    from .descriptors import self_similarity
+
+    return (self_similarity(moved) - self_similarity(fixed)).square().mean()

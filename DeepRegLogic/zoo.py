@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,8 @@ class Card:
     network, arguments : name in ``networks.NETWORKS`` and the arguments of its class.
     ndim : 2 or 3 spatial axes.
     spacing : the voxel size in mm that it was trained at; images are resampled to it.
+    extent : of models for anything of any size, how many voxels the longest side has to which images are resampled, in
+        place of ``spacing``; 0 for none.
     capabilities : what it can do, out of "register", "pair" (two images that are no neighbours in a cine), "generate"
         (cines from one frame), "uncertainty" and "regularity" (which can be chosen).
     training : how it was made: data, seed, steps, commit.
@@ -66,6 +68,7 @@ class Card:
     licence: str = "Apache-2.0"
     sha256: str = ""
     order: int = 100
+    extent: int = 0
     calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -73,6 +76,12 @@ class Card:
         """Whether it is for images of anatomy; those of drawn lemniscates belong to an experiment, and are used by who
         names them."""
         return self.training.get("data") != "lemniscates"
+
+    def spacing_for(self, shape: Sequence[int], array_spacing: Sequence[float]) -> float:
+        """The voxel size in mm to which an image of this shape and spacing (mm) is resampled for the model."""
+        if not self.extent:
+            return self.spacing
+        return max((n - 1) * step for n, step in zip(shape, array_spacing, strict=True)) / (self.extent - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +135,7 @@ def read_card(folder: str | Path) -> Card:
         values["capabilities"] = ["generate" if values.pop("task") == "generate" else "register"]
     kinds: dict[str, type | tuple[type, ...]]
     kinds = dict.fromkeys(("arguments", "training", "results", "calibration"), dict)
-    kinds |= {"ndim": int, "order": int, "spacing": (int, float), "capabilities": list}
+    kinds |= {"ndim": int, "order": int, "extent": int, "spacing": (int, float), "capabilities": list}
     values["calibration"] = _calibrations(path, values.get("calibration", {}))
     known = {f.name for f in fields(Card)}
     unknown = sorted(set(values) - known)
@@ -138,6 +147,8 @@ def read_card(folder: str | Path) -> Card:
     if values["ndim"] not in (2, 3) or not _SPACINGS[0] <= values["spacing"] <= _SPACINGS[1]:
         low, high = _SPACINGS
         raise ModelError(f"The model card '{path}' needs ndim 2 or 3 and a spacing from {low:g} to {high:g} mm.")
+    if values.get("extent", 0) < 0 or values.get("extent", 0) in (1, 2):
+        raise ModelError(f"The model card '{path}' needs an extent of 3 voxels or more, or of 0 for none.")
     if not all(isinstance(what, str) for what in values.get("capabilities", ())):
         raise ModelError(f"The model card '{path}' has wrong fields: capabilities.")
     return Card(**{**values, "capabilities": tuple(values.get("capabilities", Card.capabilities))})
@@ -256,14 +267,16 @@ def _load_network(card: Card, path: Path) -> MotionNetwork:
     return network
 
 
-def save_model(folder: str | Path, network: MotionNetwork, card: Card) -> Card:
-    """Write ``card.json`` and ``weights.safetensors`` (float32) into ``folder``; both, or nothing.
+def save_model(folder: str | Path, network: MotionNetwork, card: Card, half: bool = False) -> Card:
+    """Write ``card.json`` and ``weights.safetensors`` (float32, or float16 for ``half``) into ``folder``, or nothing.
 
     Returns the card with the sha256 of the weights. Raises OutputError where it cannot be written.
     """
     from safetensors.torch import save
 
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    if half:
+        weights = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
     content = save(weights)
     card = Card(**{**asdict(card), "sha256": hashlib.sha256(content).hexdigest()})
     text = json.dumps(asdict(card), indent=2, ensure_ascii=False)

@@ -132,7 +132,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
         self.inputs = InputPart(self.ui, settings)
         self.generate = GeneratePart(self.ui, settings)
-        self.pair = PairPart(self.ui, settings, lambda: self.run.follow())
+        self.pair = PairPart(self.ui, settings, lambda: self.run.follow(), self.inputs.refresh)
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
         self.load = LoadPart(self.ui, self._startTask, self.run.tell, self.inputs.choose)

@@ -85,8 +85,8 @@ def merged(labels: LabelMasks, path: Path) -> np.ndarray:
     """The regions as one label map; InputError where they overlap."""
     together = labels.masks.sum(axis=0, dtype=np.int64)
     if together.max(initial=0) > 1:
-        shared = labels.masks[:, together > 1].any(axis=1)
-        names = ", ".join(f"'{name}'" for name, also in zip(labels.names, shared, strict=True) if also)
+        regions = zip(labels.names, labels.masks, strict=True)
+        names = ", ".join(f"'{name}'" for name, mask in regions if mask[together > 1].any())
         raise InputError(
             f"The segments {names} of '{path}' overlap, which no label map can hold; read them one by one (read_masks)."
         )

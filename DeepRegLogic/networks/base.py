@@ -8,7 +8,7 @@ A network is one file: a class with the decorator, its ``estimate``, and what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, TypeVar
 
 import torch
@@ -126,6 +126,48 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
+def start_near_identity(network: nn.Module, *heads: nn.Conv2d | nn.Conv3d, std: float = 1e-5) -> None:
+    """First weights: variance-preserving convolutions (He et al. 2015), the last layers ``heads`` near zero."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            nn.init.kaiming_normal_(module.weight, a=SLOPE)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for head in heads:
+        nn.init.normal_(head.weight, std=std)
+
+
+def pairs_of(reference: torch.Tensor, frames: torch.Tensor, ndim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Moving and fixed images ``[N * T, 1, *spatial]`` of what ``estimate`` takes: each frame, and its reference.
+
+    Raises
+    ------
+    ValueError : shapes that do not fit each other or a network of ``ndim`` spatial axes.
+    """
+    spatial = tuple(reference.shape[2:])
+    fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
+    if len(spatial) != ndim or not fits:
+        raise ValueError(
+            f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit a "
+            f"network of {ndim} spatial axes; [N, 1, *spatial] and [N, T, 1, *spatial] are needed."
+        )
+    return frames.flatten(0, 1), reference[:, None].expand_as(frames).flatten(0, 1)
+
+
+def padded(images: torch.Tensor, divisor: int, over: int = 0) -> torch.Tensor:
+    """Images continued evenly at the border, to a size that is a multiple of ``divisor`` plus ``over``."""
+    margins = [(over - n) % divisor for n in images.shape[2:]]
+    padding = [p for m in margins for p in (m - m // 2, m // 2)][::-1]
+    return F.pad(images, padding, mode="replicate")
+
+
+def cropped(field: torch.Tensor, spatial: Sequence[int]) -> torch.Tensor:
+    """The part of ``[N, C, *larger]`` that lies on the images before they were ``padded``."""
+    for axis, n in enumerate(spatial, start=2):
+        field = field.narrow(axis, (field.shape[axis] - n) // 2, n)
+    return field
+
+
 class CineNetwork(MotionNetwork):
     """A network that returns one stationary velocity a frame.
 
@@ -150,13 +192,8 @@ class CineNetwork(MotionNetwork):
         self.head = CONVOLUTION[ndim](channels, ndim, 3, padding=1)
 
     def initialise(self) -> None:
-        """First weights: variance-preserving convolutions (He et al. 2015), a last layer near zero."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-                nn.init.kaiming_normal_(module.weight, a=SLOPE)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=1e-5)
+        """First weights, see ``start_near_identity``."""
+        start_near_identity(self, self.head)
 
     def features(self, pairs: torch.Tensor, batch: int) -> torch.Tensor:
         """``[batch * T, 2, *spatial]`` pairs (reference, frame), frames of one cine side by side, to features."""
@@ -177,27 +214,12 @@ class CineNetwork(MotionNetwork):
 
     def head_output(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         """What the last layer gives ``[N * T, C, *padded]``, for images padded to a multiple of ``divisor``."""
-        spatial = tuple(reference.shape[2:])
-        fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
-        if len(spatial) != self.ndim or not fits:
-            raise ValueError(
-                f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit a "
-                f"network of {self.ndim} spatial axes; [N, 1, *spatial] and [N, T, 1, *spatial] are needed."
-            )
-        pairs = torch.cat([reference[:, None].expand_as(frames), frames], dim=2).flatten(0, 1)
-        padding = [p for before, after in self._margins(spatial) for p in (after, before)][::-1]
-        features = self.features(channels_last(F.pad(pairs, padding, mode="replicate")), len(frames))
+        moving, fixed = pairs_of(reference, frames, self.ndim)
+        pairs = torch.cat([fixed, moving], dim=1)
+        features = self.features(channels_last(padded(pairs, self.divisor)), len(frames))
         with torch.autocast(features.device.type, enabled=False):
             return self.head(features.float())
 
     def cropped(self, padded: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """``[N * T, C, *padded]`` to ``[N, T, C, *spatial]``, the part that the images cover."""
-        spatial = tuple(reference.shape[2:])
-        for axis, ((before, _), n) in enumerate(zip(self._margins(spatial), spatial, strict=True), start=2):
-            padded = padded.narrow(axis, before, n)
-        return padded.unflatten(0, (len(reference), -1))
-
-    def _margins(self, spatial: tuple[int, ...]) -> list[tuple[int, int]]:
-        """By how much images are padded, before and after them along every axis."""
-        margins = [-n % self.divisor for n in spatial]
-        return [(margin // 2, margin - margin // 2) for margin in margins]
+        return cropped(padded, reference.shape[2:]).unflatten(0, (len(reference), -1))

@@ -55,7 +55,9 @@ def predict(
     by_slice = network.ndim < len(plan.spatial)
     if network.ndim > len(plan.spatial):
         raise InputError(f"The model '{name}' needs volumes, but this is a single slice; choose another.")
-    working = working_shape(plan.spatial, plan.spacing, model.card.spacing, by_slice=by_slice)
+    kept = slice(-network.ndim, None)
+    spacing = model.card.spacing_for(plan.spatial[kept], plan.spacing[kept])
+    working = working_shape(plan.spatial, plan.spacing, spacing, by_slice=by_slice)
     small = flow.resize_image(plan.images, working)
     stacks = small.movedim(2, 0) if by_slice else small[None]  # [N, T, 1, *spatial]
     chunk = max(1, _NETWORK_VOXELS // stacks[0].numel())

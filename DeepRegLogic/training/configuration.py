@@ -15,23 +15,31 @@ from ..regularisers import REGULARISERS
 from ..similarities import SIMILARITIES
 from .limits import check_limits
 
+CINES = ("phantoms", "lemniscates", "folder")
+PAIRS = ("shapes",)
 BUNDLED = Path(__file__).parent / "configurations"
-_LARGEST = 1_000_000  # bytes of a configuration
+_LARGEST, _MOST_BRACKETS = 100_000, 300  # bytes and brackets of a configuration
 
 
 @dataclass(frozen=True)
 class DataConfiguration:
-    """The cines to train on.
+    """The cines or pairs to train on.
 
     Attributes
     ----------
-    source : "phantoms", "lemniscates" (synthetic, endless: a seed gives a subject) or "folder" (cines of your own).
+    source : of cines, "phantoms", "lemniscates" (synthetic, endless: a seed gives a subject) or "folder" (cines of your
+        own); of pairs, "shapes" (random shapes in random contrast, without end).
     kinds : views of the phantoms or recipes of the lemniscates, mixed in equal parts.
-    folder : for source "folder": each file or folder in it is one cine.
+    folder : for source "folder": each file or folder in it is one cine. For "shapes": images of your own to mix in.
+    layout : of the folder, a name of ``layouts.LAYOUTS``. left_out : names of images in it that are not to be touched.
+    real : share of the pairs, 0 to 1, that come from the folder. same_contrast : share of the pairs in which both
+        images have one contrast.
     pool, validation : how many subjects are kept for training and for validation. Of a folder's cines, the last
         ``validation`` by name are held out and ``pool`` is ignored.
     spacing : mm a pixel; cines of a folder are resampled to it.
-    size : rows and columns of a training image; larger cines are cropped at random, smaller ones padded at the border.
+    size : of a training image along its two or three axes; larger cines are cropped at random, smaller ones padded at
+        the border.
+    extent : for "shapes", how many voxels the longest side of an image has when the model registers it.
     frames : smallest and largest number of moving frames of a training item.
     random_reference : share of the items, 0 to 1, whose reference is any frame of a cyclic cine, the others following
         it; that of the rest is the first.
@@ -40,10 +48,15 @@ class DataConfiguration:
     source: str = "phantoms"
     kinds: tuple[str, ...] = ()
     folder: str = ""
+    layout: str = "folder"
+    left_out: tuple[str, ...] = ()
+    real: float = 0.5
+    same_contrast: float = 0.5
     pool: int = 2000
     validation: int = 32
     spacing: float = 1.8
-    size: tuple[int, int] = (128, 128)
+    size: tuple[int, ...] = (128, 128)
+    extent: int = 0
     frames: tuple[int, int] = (5, 15)
     random_reference: float = 1.0
 
@@ -81,7 +94,8 @@ class LossConfiguration:
 
     Attributes
     ----------
-    similarity : a name of ``similarities.SIMILARITIES``.
+    similarity : a name of ``similarities.SIMILARITIES``; image : its weight.
+    labels : of one minus the mean Dice coefficient of the labels, where there are labels.
     direction : "compensate" (frames onto the reference), "propagate" (the reference onto the frames) or "both".
     regulariser : a name of ``regularisers.REGULARISERS``; smooth : its weight, on what the network estimates.
     time : of ``regularisers.temporal_bending`` of the velocities, the reference's zero among them.
@@ -99,6 +113,8 @@ class LossConfiguration:
     """
 
     similarity: str = "mse"
+    image: float = 1.0
+    labels: float = 0.0
     direction: str = "both"
     smooth: float = 0.03
     time: float = 0.0
@@ -142,7 +158,7 @@ class Configuration:
     """A training run: what is trained, on what, how; the first fields go into the model's card.
 
     ``start`` is the name or folder of a model of the same network and arguments, whose weights the run begins with;
-    empty for random ones.
+    empty for random ones. ``half`` writes the weights in float16.
     """
 
     name: str
@@ -153,6 +169,7 @@ class Configuration:
     seed: int = 1234
     order: int = 100
     start: str = ""
+    half: bool = False
     data: DataConfiguration = field(default_factory=DataConfiguration)
     augment: AugmentConfiguration = field(default_factory=AugmentConfiguration)
     loss: LossConfiguration = field(default_factory=LossConfiguration)
@@ -160,7 +177,7 @@ class Configuration:
 
     def __post_init__(self) -> None:
         one_of = {
-            "data.source": (self.data.source, ("phantoms", "lemniscates", "folder")),
+            "data.source": (self.data.source, (*CINES, *PAIRS)),
             "loss.similarity": (self.loss.similarity, tuple(SIMILARITIES)),
             "loss.regulariser": (self.loss.regulariser, tuple(REGULARISERS)),
             "loss.consistency": (self.loss.consistency, tuple(CONSISTENCIES)),
@@ -190,11 +207,14 @@ class Configuration:
             raise InputError("'optimiser.clip' and 'optimiser.published' must not be negative.")
         if not 0 <= self.loss.latent_rise[0] <= self.loss.latent_rise[1] <= 1:
             raise InputError("'loss.latent_rise' is two shares of the steps, from 0 to 1, the smaller one first.")
-        if not 0 <= self.data.random_reference <= 1:
-            raise InputError("'data.random_reference' is a share, from 0 to 1.")
+        for key in ("random_reference", "real", "same_contrast"):
+            if not 0 <= getattr(self.data, key) <= 1:
+                raise InputError(f"'data.{key}' is a share, from 0 to 1.")
+        if len(self.data.size) != (2 if self.data.source in CINES else min(max(len(self.data.size), 2), 3)):
+            raise InputError("'data.size' has two numbers, or three for volumes, which only pairs can be.")
         if self.data.source == "folder" and not self.data.folder:
             raise InputError("'data.folder' is needed for the source \"folder\".")
-        if self.data.source != "folder" and (not self.data.kinds or self.data.pool < 1):
+        if self.data.source in ("phantoms", "lemniscates") and (not self.data.kinds or self.data.pool < 1):
             raise InputError(f"'data.kinds' and 'data.pool' are needed for the source \"{self.data.source}\".")
         check_limits(self)
 
@@ -219,6 +239,8 @@ def read_configuration(source: str | Path) -> Configuration:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"'{path}' is too large for a configuration.")
         text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > _MOST_BRACKETS:  # which take the parser their square in time
+            raise InputError(f"The configuration '{path}' has too many brackets; it is damaged.")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise InputError(f"The configuration '{path}' has anchors and aliases; write its values out.")
         values = yaml.safe_load(text)

@@ -23,7 +23,7 @@ reference and the frames are, from 0 to 1; where the truth is known ``displaceme
 Tensors = dict[str, torch.Tensor]
 
 
-def _fit(values: torch.Tensor, size: tuple[int, int], corner: tuple[float, float]) -> torch.Tensor:
+def _fit(values: torch.Tensor, size: tuple[int, ...], corner: tuple[float, float]) -> torch.Tensor:
     """Crop or pad (border continued) ``[C, H, W]`` to ``size``; ``corner`` in [0, 1] says which part of a larger."""
     for axis, (n, place) in enumerate(zip(size, corner, strict=True), start=1):
         margin = values.shape[axis] - n
@@ -37,7 +37,7 @@ def _fit(values: torch.Tensor, size: tuple[int, int], corner: tuple[float, float
 
 
 def take(
-    subject: Tensors, order: list[int], size: tuple[int, int], corner: tuple[float, float] = (0.5, 0.5)
+    subject: Tensors, order: list[int], size: tuple[int, ...], corner: tuple[float, float] = (0.5, 0.5)
 ) -> Tensors:
     """One item of a subject, without its batch axis: ``order`` has the reference frame's number, then the frames'."""
     reference, *moving = order
@@ -168,7 +168,7 @@ class TrainingBatches(IterableDataset[Batch]):
 class ValidationBatches(Dataset[Batch]):
     """The held-out cines, each a batch of its own: at most ``moving`` frames, and the middle of the images."""
 
-    def __init__(self, pool: list[Tensors], moving: int, size: tuple[int, int]) -> None:
+    def __init__(self, pool: list[Tensors], moving: int, size: tuple[int, ...]) -> None:
         self.pool, self.moving, self.size = pool, moving, size
 
     def __len__(self) -> int:
@@ -201,6 +201,11 @@ class CineData(lightning.LightningDataModule):
             [{key: torch.from_numpy(value).to(self.device) for key, value in subject.items()} for subject in part]
             for part in subjects.load(self.configuration.data, self.cache)
         )
+
+    @property
+    def subjects(self) -> int:
+        """How many cines are trained on."""
+        return len(self.training)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None  # which calls this

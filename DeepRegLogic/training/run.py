@@ -22,8 +22,9 @@ from ..errors import InputError, OutputError
 from ..files import writing
 from ..networks import build
 from .checkpoints import WholeCheckpoints, check_fits
-from .configuration import Configuration
+from .configuration import PAIRS, Configuration
 from .data import CineData
+from .pairs import PairData
 from .tasks import TASKS
 from .tasks.registration import RegistrationTask
 
@@ -96,7 +97,8 @@ def train(
     task = TASKS.choose(network.training_task)(network, configuration)
     if resume:
         check_fits(last, task.state_dict())
-    data = CineData(configuration, Path(cache) if cache else output)
+    kind = PairData if configuration.data.source in PAIRS else CineData
+    data = kind(configuration, Path(cache) if cache else output)
     settings = configuration.optimiser
     best = ModelCheckpoint(checkpoints, "best-{step}", monitor="validation/score", enable_version_counter=False)
     # ModelCheckpoint's own save_last would keep the best one's, and a run that was cut off would go on from there
@@ -155,7 +157,7 @@ def _history(start: str) -> dict[str, object] | None:
 
 
 def _export(
-    trainer: lightning.Trainer, task: RegistrationTask, data: CineData, best: ModelCheckpoint, folder: Path
+    trainer: lightning.Trainer, task: RegistrationTask, data: CineData | PairData, best: ModelCheckpoint, folder: Path
 ) -> zoo.Card:
     """Write the last weights, or the best where those were better, with what they reach on the validation cines."""
     measure = partial(trainer.validate, task, datamodule=data, verbose=False)
@@ -183,7 +185,8 @@ def _export(
         training={
             "data": source.source,
             "kinds": list(source.kinds),
-            "subjects": len(data.training),
+            "subjects": data.subjects,
+            "left_out": list(source.left_out),
             "seed": configuration.seed,
             "size": list(source.size),
             "start": _history(configuration.start),
@@ -200,8 +203,9 @@ def _export(
             if key != "validation/score"
         },
         order=configuration.order,
+        extent=source.extent,
     )
-    return zoo.save_model(folder, task.network, card) if trainer.is_global_zero else card
+    return zoo.save_model(folder, task.network, card, configuration.half) if trainer.is_global_zero else card
 
 
 def _protocol(trained: int, published: int) -> dict[str, str]:

@@ -28,7 +28,8 @@ def read(tmp_path: Path, values: object):
 def test_a_bundled_configuration_builds_its_network(name: str) -> None:
     configuration = read_configuration(name)
     assert configuration.name == name
-    assert build(configuration.network, ndim=2, **configuration.arguments).ndim == 2
+    ndim = len(configuration.data.size)
+    assert build(configuration.network, ndim=ndim, **configuration.arguments).ndim == ndim
 
 
 def test_the_lemniscate_networks_are_compared_on_equal_terms() -> None:
@@ -86,16 +87,22 @@ def test_values_keep_their_types(tmp_path: Path, values: dict) -> None:
         ("loss.smoth", 0.1, "unknown key 'loss.smoth'; known are similarity,"),
         ("colour", "red", "unknown key 'colour'"),
         ("loss", 3, "keys and values under 'loss'"),
-        ("loss.similarity", "ssd", "'loss.similarity' is one of lncc, robust-lncc, mse, not 'ssd'"),
+        (
+            "loss.similarity",
+            "ssd",
+            "'loss.similarity' is one of lncc, robust-lncc, mse, ncc, mi, local-mi, mind, not 'ssd'",
+        ),
         (
             "loss.regulariser",
             "tv",
-            "'loss.regulariser' is one of diffusion, bending, robust-bending, elastic, not 'tv'",
+            "'loss.regulariser' is one of diffusion, bending, robust-bending, elastic, hyperelastic, lddmm, folding, "
+            "not 'tv'",
         ),
         ("loss.consistency", "none", "'loss.consistency' is one of inverse, gradicon, not 'none'"),
         ("loss.smooth", "much", "'loss.smooth' is 'much', which is of the wrong type; float"),
         ("loss.smooth", True, "'loss.smooth' is True, which is of the wrong type"),
-        ("data.size", [64], r"'data.size' is \[64\], which is of the wrong type; tuple\[int, int\]"),
+        ("data.size", [64], "'data.size' has two numbers, or three for volumes"),
+        ("data.size", [64, 64, 64], "'data.size' has two numbers, or three for volumes"),
         ("data.size", [64, "64"], "'data.size' is '64', which is of the wrong type; int"),
         ("data.kinds", "FIT", "'data.kinds' is 'FIT', which is of the wrong type"),
         ("data.frames", [9, 3], "'data.frames' is too small"),
@@ -130,3 +137,50 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [1, 2", encoding="utf-8")
     with pytest.raises(InputError, match="is not YAML"):
         read_configuration(tmp_path / "broken.yaml")
+
+
+HOSTILE = [
+    "a: " + "[" * 3000, "{" * 3000, "a: &x [1]\nb: *x", "a: &x [*x]", "a: " + "9" * 5000, "\x00",
+    "a:\n" + " - b\n" * 60_000, "!!python/object/apply:os.system ['touch PWNED']", "? [a, b]\n: c", "- a", "3", "",
+    "a: 2001-99-99", "%YAML 9.9\n---\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_file_of_any_content_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        read_configuration(tmp_path / "own.yaml")
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 600
+    assert not Path("PWNED").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 2000, "x\0y", ".", "\ud83d", "/dev/zero"])
+def test_a_name_of_any_kind_is_one_sentence(name: str) -> None:
+    with pytest.raises(InputError, match=r"no configuration|cannot be read"):
+        read_configuration(name)
+
+
+@pytest.mark.parametrize(
+    ("key", "values_"),
+    [
+        ("seed", [-1, 2**40, 10**400]),
+        ("optimiser.rate", [1e30, float("inf"), float("nan"), 0.0, "1e400"]),
+        ("optimiser.steps", [10**30, -1]),
+        ("loss.squarings", [10**9, 21]),
+        ("loss.smooth", [float("nan"), -1.0, 1e30]),
+        ("data.validation", [10**9, 0]),
+        ("data.size", [[1, 1], [10**6, 64], [0, 0]]),
+        ("data.spacing", [1e-9, float("inf"), float("nan")]),
+        ("data.pool", [10**12]),
+        ("augment.rotation", [float("nan"), 1e9]),
+    ],
+)
+def test_numbers_beyond_reason_are_named(tmp_path: Path, values: dict, key: str, values_: list) -> None:
+    """25 numbers of ten keys."""
+    *section, last = key.split(".")
+    for value in values_:
+        (values[section[0]] if section else values)[last] = value
+        with pytest.raises(InputError, match=key):
+            read(tmp_path, values)

@@ -334,7 +334,8 @@ def test_pair_is_registered(panel, small, spin, tmp_path):
     ui.exportDirectoryButton.directory = str(tmp_path)
     ui.exportButton.click()
     written = {path.name for path in (tmp_path / "end-systole to end-diastole").iterdir()}
-    assert written - {MARKER} == {"toFixed.h5", "toMoving.h5", "warped.nrrd", "difference.nrrd", "report.json"}
+    transforms, tables = {"toFixed.h5", "toMoving.h5"}, {"quality.csv", "report.json"}
+    assert written - {MARKER} == transforms | tables | {"warped.nrrd", "difference.nrrd", "jacobian.nrrd"}
 
 
 def test_wrong_input_is_a_sentence_and_the_panel_stays_usable(panel, small, spin):

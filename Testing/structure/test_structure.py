@@ -19,6 +19,7 @@ FLOORS = {
         {"errors", "_lazy"},
         {"progress", "files", "memory", "registry", "grid"},
         {"cine", "flow", "regularisers"},
+        {"descriptors"},
         {"similarities"},
         {"consistency", "uncertainty", "io", "synthetic"},
         {"transformations"},
@@ -87,7 +88,7 @@ def test_networks_know_tensors_and_fields_and_nothing_else():
     for name, others in arrows.items():
         if _room(name) == "networks":
             rooms = {_room(other) for other in others}
-            assert rooms <= {"networks", "flow", "transformations", "registry", "uncertainty", ""}, name
+            assert rooms <= {"networks", "flow", "descriptors", "transformations", "registry", "uncertainty", ""}, name
 
 
 def test_only_the_panel_and_what_runs_processes_import_qt():

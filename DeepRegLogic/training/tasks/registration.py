@@ -28,7 +28,8 @@ class RegistrationTask(lightning.LightningModule):
 
     Logged at validation: ``mse`` and ``mse_last`` (all frames and the last, mean of both directions), ``mse_before``,
     ``folded`` (fraction of pixels), where the truth is known ``end_point`` and ``end_point_before`` (mm, weighted
-    mean), and ``score``, the figure by which the best weights are chosen: ``end_point`` or else ``mse``.
+    mean), where there are labels ``dice`` and ``dice_before``, and ``score``, the figure by which the best weights are
+    chosen: one minus ``dice``, or ``end_point``, or else ``mse``.
     """
 
     def __init__(self, network: MotionNetwork, configuration: Configuration) -> None:
@@ -69,20 +70,21 @@ class RegistrationTask(lightning.LightningModule):
         known = loss.end_point and "displacement" in batch
         forward = inverse = None
         sides = []
-        if loss.direction != "propagate" or loss.consistent or known:
+        if (loss.image and loss.direction != "propagate") or loss.consistent or known:
             forward = found.displacement(loss.squarings)
             if loss.direction != "propagate":
                 sides.append((frames, forward, reference))
-        if loss.direction != "compensate" or loss.consistent:
+        if (loss.image and loss.direction != "compensate") or loss.consistent:
             inverse = found.inverse(loss.squarings)
             if loss.direction != "compensate":
                 sides.append((reference, inverse, frames))
-        moved = torch.cat([flow.warp(moving, field) for moving, field, _ in sides])
-        fixed = torch.cat([image for _, _, image in sides])
-        terms = {
-            "similarity": SIMILARITIES[loss.similarity].measure(moved, fixed),
-            "smooth": loss.smooth * REGULARISERS[loss.regulariser](found.field),
-        }
+        terms = {"smooth": loss.smooth * REGULARISERS[loss.regulariser](found.field)}
+        if loss.image:
+            moved = torch.cat([flow.warp(moving, field) for moving, field, _ in sides])
+            fixed = torch.cat([image for _, _, image in sides])
+            terms["similarity"] = loss.image * SIMILARITIES[loss.similarity].measure(moved, fixed)
+        if loss.labels and "frames_labels" in batch:
+            terms["labels"] = loss.labels * (1 - self.label_overlap(found, batch))
         if loss.time:
             in_time = found.field.unflatten(0, (-1, *batch["frames"].shape[:2])).flatten(0, 1)
             cycle = torch.cat([torch.zeros_like(in_time[:, :1]), in_time], dim=1)
@@ -97,13 +99,24 @@ class RegistrationTask(lightning.LightningModule):
             terms["end_point"] = loss.end_point * end_point_error(forward.view_as(batch["displacement"]), batch)
         return terms
 
+    def label_overlap(self, found: Transformation, batch: Batch) -> torch.Tensor:
+        """Mean Dice coefficient of the structures of pairs, both ways round, as ``soft_dice`` has it."""
+        found = found.resized(batch["frames_labels"].shape[2:])
+        moving, fixed = batch["frames_labels"], batch["reference_labels"]
+        squarings = self.configuration.loss.squarings
+        onto_fixed = soft_dice(flow.warp(moving, found.displacement(squarings)), fixed)
+        if self.configuration.loss.direction == "compensate":
+            return onto_fixed
+        onto_moving = soft_dice(flow.warp(fixed, found.inverse(squarings)), moving)
+        return onto_moving if self.configuration.loss.direction == "propagate" else (onto_fixed + onto_moving) / 2
+
     def validation_step(self, batch: Batch, _: int) -> None:
         found = self.network.estimate(batch["reference"], batch["frames"])
         with torch.autocast(self.device.type, enabled=False):
             both = torch.cat([found.displacement(), found.inverse()])
             frames, reference = batch["frames"][0], batch["reference"].expand_as(batch["frames"][0])
             moving, fixed = torch.cat([frames, reference]), torch.cat([reference, frames])
-            error = (flow.warp(moving, both) - fixed).square().mean((1, 2, 3)).view(2, -1).mean(0)
+            error = (flow.warp(moving, both) - fixed).square().flatten(1).mean(1).view(2, -1).mean(0)
             values = {
                 "mse": error.mean(),
                 "mse_last": error[-1],
@@ -116,6 +129,10 @@ class RegistrationTask(lightning.LightningModule):
                 onto_reference = both[None, : len(frames)]
                 score = values["end_point"] = end_point_error(onto_reference, batch) * spacing
                 values["end_point_before"] = end_point_error(torch.zeros_like(onto_reference), batch) * spacing
+            if "frames_labels" in batch:
+                values["dice"] = self.label_overlap(found, batch)
+                values["dice_before"] = soft_dice(batch["frames_labels"], batch["reference_labels"])
+                score = 1 - values["dice"]
         values["score"] = score
         self.log_dict({f"validation/{key}": value for key, value in values.items()}, batch_size=1, sync_dist=True)
 
@@ -149,6 +166,13 @@ class RegistrationTask(lightning.LightningModule):
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def soft_dice(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean Dice coefficient of label maps ``[N, K, *spatial]`` from 0 to 1, over those that either has."""
+    axes = list(range(2, a.ndim))
+    total = a.sum(axes) + b.sum(axes)
+    return (2 * (a * b).sum(axes) / total.clamp(min=1e-6))[total > 0].mean()
 
 
 def end_point_error(displacement: torch.Tensor, batch: Batch) -> torch.Tensor:

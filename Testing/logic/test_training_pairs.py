@@ -1,0 +1,127 @@
+"""Training pairs: folders of one's own, one orientation, labels at half the resolution, what is left out by name."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from DeepRegLogic.errors import InputError
+from DeepRegLogic.training.configuration import DataConfiguration
+from DeepRegLogic.training.pairs import STRUCTURES, PairBatches, PairItems, ValidationPairs, structures
+from DeepRegLogic.training.tasks.registration import soft_dice
+from DeepRegLogic.training.volumes import read_volumes
+
+SHAPES = DataConfiguration("shapes", size=(25, 17, 21))
+
+
+def write(path, array, spacing=(1.0, 1.0, 1.0), direction=None):
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing)
+    if direction is not None:
+        image.SetDirection(direction)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three boxes of two labels, of one group; the last in other axes than the first two."""
+    pixels = np.zeros((20, 24, 28), np.float32)
+    labels = np.zeros(pixels.shape, np.uint8)
+    labels[5:15, 6:12, 7:20], labels[5:15, 12:18, 7:20] = 1, 2
+    pixels += labels
+    for name in ("first", "second"):
+        write(tmp_path / "images" / "box" / f"{name}.nii.gz", pixels, (1.0, 2.0, 3.0))
+        write(tmp_path / "labels" / "box" / f"{name}.nii.gz", labels, (1.0, 2.0, 3.0))
+    turned = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # i along P, j along S, k along R
+    write(tmp_path / "images" / "box" / "third.mha", np.flip(pixels, 2).transpose(2, 0, 1), (2.0, 3.0, 1.0), turned)
+    return tmp_path
+
+
+def own(folder, **more):
+    return replace(SHAPES, folder=str(folder), real=1.0, **more)
+
+
+def test_images_of_a_folder_are_turned_to_one_orientation(folder):
+    first, second, third = read_volumes(own(folder))
+    assert [v.name for v in (first, second, third)] == ["first", "second", "third"]
+    assert {v.group for v in (first, second, third)} == {"box"}
+    assert first.spacing == (3.0, 2.0, 1.0)
+    assert torch.equal(first.image, second.image)
+    assert first.labels is not None
+    assert first.labels.unique().tolist() == [0, 1, 2]
+    assert first.centre.tolist() == pytest.approx([9.5, 11.5, 13.0])
+    assert third.labels is None
+    assert third.image.shape == first.image.shape
+    assert torch.equal(third.image, first.image)
+    assert third.spacing == (3.0, 2.0, 1.0)
+
+
+def test_what_is_left_out_is_not_read(folder):
+    (folder / "images" / "box" / "second.nii.gz").write_text("damaged")
+    assert [v.name for v in read_volumes(own(folder, left_out=("second",)))] == ["first", "third"]
+    with pytest.raises(InputError, match=r"'data.left_out' names fourth, which"):
+        read_volumes(own(folder, left_out=("fourth",)))
+
+
+def test_a_folder_that_does_not_serve(folder, tmp_path):
+    with pytest.raises(InputError, match="holds no images in the layout 'folder'"):
+        read_volumes(own(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="no layout 'bids'"):
+        read_volumes(own(folder, layout="bids"))
+    with pytest.raises(InputError, match=r"has 3 spatial axes; 'data.size' asks for 2"):
+        read_volumes(own(folder, size=(32, 32)))
+
+
+def test_pairs_of_subjects_lie_near_each_other(folder):
+    items = PairItems(own(folder), read_volumes(own(folder, left_out=("third",))))
+    for number in range(4):
+        batch = items(number)
+        assert batch["reference"].shape == (1, 1, 25, 17, 21)
+        assert batch["frames"].shape == (1, 1, 1, 25, 17, 21)
+        assert batch["frames_labels"].shape == batch["reference_labels"].shape == (1, 3, 13, 9, 11)
+        assert float(soft_dice(batch["frames_labels"], batch["reference_labels"])) > 0.5
+        again = items(number)
+        assert all(torch.equal(batch[key], again[key]) for key in batch)
+
+
+def test_pairs_without_labels_have_images_alone(folder):
+    for path in (folder / "labels").rglob("*.nii.gz"):
+        path.unlink()
+    batches = iter(PairBatches(PairItems(own(folder), read_volumes(own(folder))), 2, seed=1, first=0))
+    batch = next(batches)
+    assert set(batch) == {"reference", "frames"}
+    assert batch["frames"].shape == (2, 1, 1, 25, 17, 21)
+
+
+def test_batches_go_on_where_a_run_stopped_and_validation_is_apart():
+    items = PairItems(replace(SHAPES, size=(33, 33)), [])
+    batches = iter(PairBatches(items, 2, seed=3, first=0))
+    next(batches)
+    second, resumed = next(batches), next(iter(PairBatches(items, 2, seed=3, first=1)))
+    assert all(torch.equal(second[key], resumed[key]) for key in second)
+    assert second["frames_labels"].shape[:2] == second["reference_labels"].shape[:2]
+    validation = ValidationPairs(items, 2)
+    assert len(list(validation)) == 2
+    assert not torch.equal(validation[0]["reference"], items(0)["reference"])
+
+
+def test_structures_are_few_and_add_up():
+    labels = torch.randint(0, 60, (2, 17, 17), generator=torch.Generator().manual_seed(0))
+    for seed in range(4):
+        maps = structures(labels, torch.Generator().manual_seed(seed))
+        assert maps.shape == (2, STRUCTURES, 9, 9)
+        assert float(maps.sum(1).max()) <= 1 + 1e-6
+    few = structures(labels % 3, torch.Generator())
+    assert few.shape == (2, 3, 9, 9)
+    assert torch.allclose(few.sum(1), torch.ones(2, 9, 9))
+    assert few[0, 1, 4, 4] == pytest.approx(float((labels[0, 7:10, 7:10] % 3 == 1).float().mean()))
+
+
+def test_the_dice_coefficient_of_boxes():
+    a, b = torch.zeros(2, 1, 2, 8, 8).unbind()
+    a[0, 0, :, :4] = 1
+    b[0, 0, :, 2:6] = 1
+    assert float(soft_dice(a, b)) == pytest.approx(0.5)  # the second structure is nowhere
