@@ -36,7 +36,7 @@ def names() -> list[str]:
     return sorted(
         node.GetClassName() + ("" if any(map(node.IsA, numbered)) else f" {node.GetName()}")
         for node in found
-        if not node.GetSingletonTag()
+        if not node.GetSingletonTag() and not node.IsA("vtkMRMLColorLegendDisplayNode")  # made where it is shown
     )
 
 

@@ -150,7 +150,7 @@ def test_scene_file(moving, tmp_path, repository, kind):
     provenance, column = read["text"]
     assert json.loads(str(provenance)) == dict(motion.provenance)
     assert column == "error after"
-    np.testing.assert_allclose(read["color"], [0.70, 0.09, 0.17, 0.5, 1.5], atol=0.01)
+    np.testing.assert_allclose(read["color"], [0.70, 0.09, 0.17, 0.0, 2.0], atol=0.01)
     assert read["played"] == 8
     assert list(read["roles"]) == roles  # a second run after loading replaces them
 
