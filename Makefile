@@ -69,8 +69,10 @@ screenshots: $(READY)
 clean:
 	rm -rf $(VENV) build out .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage *.egg-info
 
-$(READY): pyproject.toml
+# the versions that Slicer 5.10 has, beside the newest; the tests of its readers are left out where they cannot be had
+$(READY): pyproject.toml Testing/slicer-5.10.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/slicer-5.10 --requirement Testing/slicer-5.10.txt
 	touch $@

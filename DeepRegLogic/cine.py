@@ -22,9 +22,12 @@ if TYPE_CHECKING:
         def __set__(self, value: object, times: np.ndarray | Sequence[float] | None) -> None: ...
 
 
+_LARGEST = 1e300  # of a pixel: differences stay finite
+
+
 def intensity_range(frames: np.ndarray) -> tuple[float, float]:
     """The 1st and 99th percentile of (at most a million) pixels, or minimum and maximum where these meet."""
-    pixels = np.ravel(frames)
+    pixels = np.ravel(frames.view(np.uint8) if frames.dtype == bool else frames)
     pixels = pixels[:: max(1, pixels.size // 1_000_000)]
     low, high = np.percentile(pixels, (1, 99))
     if low == high:
@@ -32,12 +35,26 @@ def intensity_range(frames: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def working_type(frames: np.ndarray) -> np.dtype:
+    """The type in which pixels are computed with: float32 where it holds them and tells them apart, else float64."""
+    if frames.dtype.itemsize < 4:
+        return np.dtype(np.float32)
+    low, high = float(frames.min()), float(frames.max())
+    largest, span = max(abs(low), abs(high)), high - low
+    beyond = largest > 1e37 or 0 < span < 1e-37
+    coarse = frames.dtype != np.float32 and largest * float(np.finfo(np.float32).eps) > 1e-4 * span
+    return np.dtype(np.float64 if beyond or coarse else np.float32)
+
+
 def scaled_frames(frames: np.ndarray) -> np.ndarray:
     """Frames as float32 in [0, 1], from the lower to the upper end of ``intensity_range``; constant ones become 0."""
     low, high = intensity_range(frames)
     if high <= low:
         return np.zeros(frames.shape, np.float32)
-    return np.clip((frames.astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+    if working_type(frames) == np.float32:
+        return np.clip((frames.astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+    images = ((frame.astype(np.float64) - low) / (high - low) for frame in frames)
+    return np.stack([np.clip(image, 0.0, 1.0).astype(np.float32) for image in images])
 
 
 def _times(times: np.ndarray | Sequence[float] | None, count: int, name: str) -> np.ndarray:
@@ -63,11 +80,12 @@ class Cine:
     name : what a user calls it; output names start with it.
     suffix : file suffix of the source (".nii.gz", ".seq.nrrd", ".dcm", ...), "" when it did not come from a file.
     notes : sentences for the user about what reading changed (colour to luminance, irregular times, ...).
+    one_unit : whether a pixel value means the same in every frame; where not, each frame is scaled by itself.
 
     Raises
     ------
-    InputError : wrong number of axes, frames not on the grid, complex or colour pixels, NaN or infinite pixels
-        (the sentence names the frame), times that do not rise.
+    InputError : wrong number of axes, frames not on the grid, complex or colour pixels, NaN, infinite or far too large
+        pixels (the sentence names the frame), times that do not rise.
     """
 
     frames: np.ndarray
@@ -77,6 +95,7 @@ class Cine:
     name: str = "cine"
     suffix: str = ""
     notes: tuple[str, ...] = ()
+    one_unit: bool = True
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames).view()
@@ -95,6 +114,12 @@ class Cine:
                 if not np.isfinite(frame).all():
                     raise InputError(
                         f"Frame {t} of '{self.name}' has NaN or infinite pixels; replace them (for example with 0)."
+                    )
+                largest = max(float(frame.max()), -float(frame.min()))
+                if largest > _LARGEST:
+                    raise InputError(
+                        f"Frame {t} of '{self.name}' has pixels up to {largest:.3g}, too large to compute with; divide "
+                        "all frames by one number."
                     )
         frames.setflags(write=False)
         object.__setattr__(self, "frames", frames)

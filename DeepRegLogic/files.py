@@ -188,6 +188,25 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def require_text(path: str | Path) -> None:
+    """Raise ``OutputError`` for a path that is no text in this system's encoding, which libraries cannot write."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(f"The name of '{path}' is not in the encoding of this system; choose another.") from error
+
+
+def cache_folder() -> Path:
+    """Where the user's system keeps what can be made again, a folder of our own in it; it need not be there yet."""
+    if sys.platform == "win32":
+        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+    elif sys.platform == "darwin":
+        home = os.path.expanduser("~/Library/Caches")
+    else:
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home) / "temporal-registration"
+
+
 def _files(folder: Path) -> set[str]:
     """The names of all that is in a folder and below, but for the folders themselves."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
@@ -307,7 +326,10 @@ def _check_apart(folder: Path, target: Path, inputs: Iterable[Path]) -> None:
     if Path.cwd().is_relative_to(place):  # another folder takes its name, and who is in it is nowhere
         raise OutputError(f"The output folder '{folder}' is the one that you are in; name a folder in it or elsewhere.")
     for path in inputs:
-        source = path.resolve()
+        try:
+            source = path.resolve()
+        except (OSError, ValueError, RuntimeError):  # it is nowhere, as its reader will tell
+            continue
         if source.is_relative_to(place):
             raise OutputError(f"The output folder '{folder}' holds the input '{path}'; name another folder.")
         if place.is_relative_to(source):

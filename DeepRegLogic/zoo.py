@@ -71,6 +71,12 @@ class Card:
     extent: int = 0
     calibration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
+    @property
+    def is_for_patients(self) -> bool:
+        """Whether it is for images of anatomy; those of drawn lemniscates belong to an experiment, and are used by who
+        names them."""
+        return self.training.get("data") != "lemniscates"
+
     def spacing_for(self, shape: Sequence[int], array_spacing: Sequence[float]) -> float:
         """The voxel size in mm to which an image of this shape and spacing (mm) is resampled for the model."""
         if not self.extent:
@@ -198,7 +204,7 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
     folders = _model_folders()
     folder = folders.get(str(name), Path(name))
     if not os.path.isfile(folder / CARD):
-        known = ", ".join(folders) or "none"
+        known = ", ".join(card.name for card in list_models() if card.is_for_patients) or "none"
         raise ModelError(f"There is no model '{name}'. Models installed: {known}.")
     card = read_card(folder)
     key = (f"{folder.resolve()} {card.sha256}", str(device))

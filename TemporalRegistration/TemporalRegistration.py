@@ -15,6 +15,14 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+OLDEST_SLICER = (5, 10)  # the first with Python 3.12; its pydicom is 2.4, its Qt 5.15
+if (slicer.app.majorVersion, slicer.app.minorVersion) < OLDEST_SLICER:
+    raise RuntimeError(
+        "Temporal Registration needs 3D Slicer {}.{} or later; install a newer Slicer.".format(*OLDEST_SLICER)
+    )
+
+DOCUMENTATION = "https://github.com/TemporalRegistration/SlicerTemporalRegistration#readme"
+
 _HERE = Path(__file__).resolve().parent
 # DeepRegLogic is installed beside this file; in a source checkout it lies one folder up
 _LOGIC = _HERE if (_HERE / "DeepRegLogic").is_dir() else _HERE.parent
@@ -27,10 +35,12 @@ from TemporalRegistrationLib.kinds import KINDS, kindOf, models  # noqa: E402
 from TemporalRegistrationLib.kinds.cine import CineTask  # noqa: E402
 from TemporalRegistrationLib.kinds.generate import GenerateTask  # noqa: E402
 from TemporalRegistrationLib.kinds.pair import PairTask  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine, middleSlice  # noqa: E402
 from TemporalRegistrationLib.panel.curves import CurvesPart  # noqa: E402
 from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
 from TemporalRegistrationLib.panel.generate import GeneratePart  # noqa: E402
 from TemporalRegistrationLib.panel.inputs import InputPart  # noqa: E402
+from TemporalRegistrationLib.panel.load import LoadPart  # noqa: E402
 from TemporalRegistrationLib.panel.method import MethodPart  # noqa: E402
 from TemporalRegistrationLib.panel.pair import PairPart  # noqa: E402
 from TemporalRegistrationLib.panel.review import ReviewPart  # noqa: E402
@@ -68,9 +78,12 @@ class TemporalRegistration(ScriptedLoadableModule):
             "Volumes",
         ]
         self.parent.contributors = ["Temporal Registration contributors"]
-        self.parent.helpText = _(
-            "Follows moving anatomy in a cine (a time sequence of images): a transform for every frame in both "
-            "directions, motion-compensated and propagated images, and a measure of the quality of every frame."
+        self.parent.helpText = (
+            _(
+                "Follows moving anatomy in a cine (a time sequence of images): a transform for every frame in both "
+                "directions, motion-compensated and propagated images, and a measure of the quality of every frame."
+            )
+            + f'<p><a href="{DOCUMENTATION}">{_("Documentation and tutorial")}</a></p>'
         )
         self.parent.acknowledgementText = _(
             "The temporal model is TLRN (Wu et al., MICCAI 2024), the one with uncertainty and new cines DragNet "
@@ -119,9 +132,11 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
         self.inputs = InputPart(self.ui, settings)
         self.generate = GeneratePart(self.ui, settings)
-        self.pair = PairPart(self.ui, settings, lambda: self.run.start())
+        self.pair = PairPart(self.ui, settings, lambda: self.run.follow(), self.inputs.refresh)
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
+        self.load = LoadPart(self.ui, self._startTask, self.run.tell, self.inputs.choose)
+        self.ui.sliceButton.connect("clicked(bool)", self.onSliceButton)
         self.review = ReviewPart(self.ui, settings)
         self.curves = CurvesPart(self.ui)
         self.exports = ExportPart(self.ui, lambda: self.review.nodes, self._export)
@@ -131,6 +146,8 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.onEndBatch)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -183,6 +200,25 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         else:
             self.initializeParameterNode()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node) -> None:
+        """A new sequence may hold something else than images, at once or with its first frame."""
+        if node.IsA("vtkMRMLSequenceNode"):
+            if node.GetNumberOfDataNodes() == 0:
+                self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSequenceModified)
+            elif not slicer.mrmlScene.IsBatchProcessing():
+                self.inputs.listCines()
+
+    def onSequenceModified(self, node, event) -> None:
+        """Called while a sequence is empty, and when it gets its first frame."""
+        if node.GetNumberOfDataNodes():
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onSequenceModified)
+            self.inputs.listCines()
+
+    def onEndBatch(self, caller, event) -> None:
+        """Called when many nodes were added together."""
+        self.inputs.listCines()
+
     def initializeParameterNode(self) -> None:
         """Make sure that there is a parameter node, and show it: the chosen one, else that of the scene."""
         chosen = self.ui.settingsSelector.currentNode()
@@ -221,6 +257,15 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
             if job.state is State.DONE:
                 kindOf(self._parameterNode).done(self._parameterNode)
             self.refresh()
+
+    def onSliceButton(self, _checked: bool = False) -> None:
+        """Follow the motion in the middle slice of the stack."""
+        with slicer.util.tryWithErrorDisplay(_("The middle slice could not be taken."), waitCursor=True):
+            self.inputs.choose(addCine(middleSlice(self._parameterNode.inputSequence)))
+            self.run.follow()
+
+    def _startTask(self, task, onEnded) -> None:
+        self.run.start(lambda: Job(task), onEnded)
 
     def _showResults(self) -> None:
         """Review the results of the input, if it has any."""

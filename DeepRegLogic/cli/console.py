@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Cancelled, RegistrationError
+from ..files import cache_folder
 from ..memory import RAN_OUT, ran_out
 from ..progress import CancelToken
 
@@ -65,21 +67,28 @@ def run_safely(work: Callable[[Console], int]) -> int:
     The first Ctrl-C, SIGTERM or hang-up cancels; a second one ends the program at once.
     """
     console = Console()
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))  # else it writes to two places of its own
     with _signals(console):
         try:
             return work(console)
         except Cancelled as error:
-            print(error, file=sys.stderr)
+            tell(error)
             return console.stopped
         except RegistrationError as error:
-            print(error, file=sys.stderr)
+            tell(error)
             return 1
         except ModuleNotFoundError as error:
-            print(missing(error), file=sys.stderr)
+            tell(missing(error))
             return 1
         except Exception as error:
-            print(unexpected(error), file=sys.stderr)
+            tell(unexpected(error))
             return 1
+
+
+def tell(sentence: object) -> None:
+    """Say something to the user; what files of others bring into a sentence does not steer the terminal."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(sentence))
+    print(text, file=sys.stderr)
 
 
 def missing(error: ModuleNotFoundError) -> str:

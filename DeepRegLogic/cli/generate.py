@@ -53,8 +53,9 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveSamples
     the displacements both ways (``fields``); ``samples.csv``, one row a frame; ``montage.png`` and ``samples.gif``; and
     ``report.json`` with what makes the same cines again. All is written, or nothing.
     """
-    from ..files import own_folder
+    from ..files import own_folder, require_text
 
+    require_text(arguments.output)
     inputs = [path for path in (arguments.input, arguments.labels) if path is not None]
     with own_folder(arguments.output, inputs) as work:
         summary = _generate(arguments, console, save_scene, work)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..io.formats import safe_name, stem_of
-from .console import Console
+from .console import Console, tell
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
 from .studies import SaveScene, Study, register_studies, register_study
@@ -90,7 +89,7 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene |
     rows = register_studies(studies, arguments.output, save_scene, console.progress, console.cancel)
     bad = [row for row in rows if row["status"] != "ok"]
     for row in bad:
-        print(f"{row['study']}: {row['message']}", file=sys.stderr)
+        tell(f"{row['study']}: {row['message']}")
     print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
     if console.received:
         return console.stopped
@@ -147,7 +146,10 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():
             raise InputError("--studies needs one --input, a folder that holds the studies.")
-        sources = sorted(path for path in sources[0].iterdir() if not path.name.startswith("."))
+        output = arguments.output.resolve()
+        entries = (path for path in sources[0].iterdir() if not path.name.startswith("."))
+        # results of an earlier run are no study
+        sources = sorted(path for path in entries if not output.is_relative_to(path.resolve()))
         if not sources:
             raise InputError(f"The folder '{arguments.input[0]}' is empty.")
     elif len(sources) == 1:

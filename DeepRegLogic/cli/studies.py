@@ -12,7 +12,7 @@ import numpy as np
 
 from ..cine import Cine
 from ..errors import Cancelled, OutputError, RegistrationError
-from ..files import own_folder, whole_file, writing
+from ..files import own_folder, require_text, whole_file, writing
 from ..progress import CancelToken, ProgressCallback, Reporter
 from .console import unexpected
 
@@ -80,6 +80,7 @@ def register_study(
     from ..results.labels import Labels
     from ..results.write import write_results, write_warped_labels
 
+    require_text(folder)
     reporter, clock = Reporter(progress, cancel), _Clock()
     inputs = [path for path in vars(study).values() if isinstance(path, Path)]
     with own_folder(folder, inputs) as work:

@@ -90,7 +90,7 @@ def luminance(colour: np.ndarray) -> np.ndarray:
 
 
 def seconds_in(unit: str) -> float | None:
-    """How many seconds a unit of time has, by any of its usual names ("ms", "[s]", "Milli-seconds", "sec."); or None."""
+    """How many seconds a unit of time has, by any usual name ("ms", "[s]", "Milli-seconds", "sec."); or None."""
     return _SECONDS.get(re.sub(r"[\s\-._()\[\]{}\"']", "", unit).lower())
 
 

@@ -197,6 +197,9 @@ def _check_text(path: Path, file: Path, begin: int, need: int, encoding: str) ->
         raise InputError(f"'{path}' has pixels that are no numbers; copy it again.")
 
 
+_NO_NUMBER = ("nan", "inf", "infinity")
+
+
 def _are_numbers(words: Sequence[bytes] | Sequence[str]) -> bool:
     try:
         return bool(np.isfinite(np.array(words).astype(np.float64)).all())
@@ -222,6 +225,10 @@ def check_metaimage(path: Path) -> None:
         raise _refused(path, f"'NDims' is {axes[0]}, but 'DimSize' has {len(sizes)} numbers")
     for key, power in _META_NUMBERS.items():
         words = fields.get(key, "").split()
+        if key == "elementspacing" and axes[0] > 3:
+            words[3:] = [
+                "1" if word.lower().lstrip("+-") in _NO_NUMBER else word for word in words[3:]
+            ]  # times that are not known
         if key in fields and (len(words) != axes[0] ** power or not _are_numbers(words)):
             raise _refused(path, f"'{key}' does not have {axes[0] ** power} numbers")
     channels = _whole(path, "ElementNumberOfChannels", fields.get("elementnumberofchannels", "1"))

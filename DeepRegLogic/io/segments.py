@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +43,10 @@ def _segments(header: Header) -> list[_Segment]:
         if f"{prefix}LabelValue" not in header.meta:
             continue
         value, layer = header.meta[f"{prefix}LabelValue"], header.meta.get(f"{prefix}Layer", "0")
-        if not (value.strip().isdecimal() and layer.strip().isdecimal()):
+        if not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", text) for text in (value, layer)):
             raise InputError(
-                f"Segment {number} of '{header.path}' has the label '{value}' in layer '{layer}', not whole numbers; "
-                "save the segmentation again."
+                f"Segment {number} of '{header.path}' has the label '{value[:20]}' in layer '{layer[:20]}', not whole "
+                "numbers; save the segmentation again."
             )
         found.append(_Segment(int(layer), int(value), header.meta.get(f"{prefix}Name", f"label {value}")))
     return found
@@ -84,8 +85,8 @@ def merged(labels: LabelMasks, path: Path) -> np.ndarray:
     """The regions as one label map; InputError where they overlap."""
     together = labels.masks.sum(axis=0, dtype=np.int64)
     if together.max(initial=0) > 1:
-        shared = labels.masks[:, together > 1].any(axis=1)
-        names = ", ".join(f"'{name}'" for name, also in zip(labels.names, shared, strict=True) if also)
+        regions = zip(labels.names, labels.masks, strict=True)
+        names = ", ".join(f"'{name}'" for name, mask in regions if mask[together > 1].any())
         raise InputError(
             f"The segments {names} of '{path}' overlap, which no label map can hold; read them one by one (read_masks)."
         )

@@ -62,9 +62,8 @@ def nifti_files(path: Path) -> tuple[Path, Path]:
     def one(kind: str) -> Path:
         kind = kind.upper() if upper else kind
         names = [f"{stem}.{kind}{end}" for end in ((".gz", "") if zipped else ("", ".gz"))]
-        return next(
-            (path.with_name(name) for name in names if path.with_name(name).is_file()), path.with_name(names[0])
-        )
+        files = [path.with_name(name) for name in names]
+        return next((file for file in files if file.is_file()), files[0])
 
     return one("hdr"), one("img")
 
@@ -109,13 +108,14 @@ def stored_step(path: Path, axis: int) -> tuple[float | None, str | None]:
 
 @contextmanager
 def openable(path: Path) -> Iterator[Path]:
-    """The file, or for as long as the context lasts a copy in which its fourth axis has a step of 1 instead of 0 or NaN.
+    """The file, or for as long as the context lasts a copy whose fourth axis has a step of 1 instead of 0 or NaN.
 
     ITK does not open MetaImage and NRRD files with such a step, which stands for times that are not known. Pixels in
     files of their own stay where they are.
     """
     name, data = (b"spacings", b"data file") if suffix_of(path).endswith(("nrrd", "nhdr")) else _META_FIELDS
-    steps = _field(path, name).group(2).split() if suffix_of(path) in _LINES and _field(path, name) else []
+    found = _field(path, name) if suffix_of(path) in _LINES else None
+    steps = found.group(2).split() if found else []
     if len(steps) != 4 or _positive(steps[3]):
         yield path
         return

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import flow
-from ..cine import Cine
+from ..cine import Cine, intensity_range, working_type
 from ..errors import InputError
 from ..grid import Grid
 from ..results.quality import frame_quality
@@ -22,7 +22,10 @@ _PARALLEL = 0.999  # cosine of the angle between the normals of two slices, at l
 
 
 def pair_cine(fixed: Cine, moving: Cine, matrix: np.ndarray | None = None) -> Cine:
-    """The cine of two frames [fixed, moving resampled to the fixed grid through ``matrix``], float32.
+    """The cine of two frames [fixed, moving resampled to the fixed grid through ``matrix``], float32, or
+    float64 where that is needed.
+
+    Images whose pixels lie in different ranges (of another unit, or none) count as ones of two units, and are noted.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def pair_cine(fixed: Cine, moving: Cine, matrix: np.ndarray | None = None) -> Ci
         lie in one plane.
     """
     check_pair(fixed, moving)
-    frame = moving.frames[0].astype(np.float32)
+    frame = moving.frames[0].astype(working_type(moving.frames))
     if matrix is not None or not moving.grid.matches(fixed.grid):
         frame, covered = _through(moving, fixed.grid, matrix)
         if not covered.any():
@@ -43,8 +46,20 @@ def pair_cine(fixed: Cine, moving: Cine, matrix: np.ndarray | None = None) -> Ci
 
 
 def _cine_of(fixed: Cine, moving: Cine, frame: np.ndarray) -> Cine:
+    images = (fixed.frames[0].astype(working_type(fixed.frames)), frame)
+    alike, notes = _same_range(*images), (*fixed.notes, *moving.notes)
+    if not alike:
+        note = f"The pixels of '{fixed.name}' and '{moving.name}' lie in different ranges; each is scaled by itself."
+        notes = (*notes, note)
     name = f"{moving.name} to {fixed.name}"
-    return Cine(np.stack([fixed.frames[0].astype(np.float32), frame]), fixed.grid, name=name, suffix=fixed.suffix)
+    return Cine(np.stack(images), fixed.grid, name=name, suffix=fixed.suffix, notes=notes, one_unit=alike)
+
+
+def _same_range(fixed: np.ndarray, moving: np.ndarray) -> bool:
+    """Whether the ranges of two images' pixels have more than half of what they cover in common."""
+    (low, high), (lowest, highest) = intensity_range(fixed), intensity_range(moving)
+    common, whole = min(high, highest) - max(low, lowest), max(high, highest) - min(low, lowest)
+    return common > 0.5 * whole
 
 
 def check_pair(fixed: Cine, moving: Cine) -> None:
@@ -174,7 +189,7 @@ def in_own_space(results: Results, fixed: Cine, moving: Cine, matrix: np.ndarray
             steps = [before_matrix(u, power(matrix, n / count), grid) for n, u in enumerate(motion.path)]
             fields["path"] = np.stack(steps)
         if motion.covariance is not None:
-            fields["covariance"] = _turned(motion.covariance, matrix, grid)
+            fields["covariance"] = turned(motion.covariance, matrix, grid)
         deformation = np.stack([motion.displacement[1], motion.inverse[1]])
         motion = replace(motion, affine=matrix, deformation=deformation, **fields)
         results = Results(motion, _cine_of(fixed, moving, _through(moving, grid, None)[0]))
@@ -185,7 +200,7 @@ def in_own_space(results: Results, fixed: Cine, moving: Cine, matrix: np.ndarray
     return results.with_motion(replace(motion, quality=frame_quality(results)))
 
 
-def _turned(covariance: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
+def turned(covariance: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
     """Covariances ``[T, ndim, ndim, *shape]`` in mm^2 along the array's axes, after the linear part of a matrix."""
     scale = np.asarray(grid.array_spacing)
     linear = in_voxels(matrix, grid)[0] * scale[:, None] / scale

@@ -218,7 +218,7 @@ def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: fl
     """
     whole, part, ndim = cine.frames.size, int(np.prod(shape)) * len(cine), cine.grid.ndim
     floats = whole * 2 * ndim + part * (2 + 3 * ndim) + (part * 4 * ndim if refining else 0)
-    require_memory(cine.name, 0.4 + (floats + 3 * len(cine) ** 2) * 4 / 2**30, memory_gb)
+    require_memory(cine.name, 0.6 + (floats + 3 * len(cine) ** 2) * 4 / 1e9, memory_gb)
 
 
 def require_memory(name: str, needed: float, memory_gb: float | None) -> None:
@@ -234,13 +234,15 @@ def require_memory(name: str, needed: float, memory_gb: float | None) -> None:
 
 
 def scaled(cine: Cine, box: tuple[slice, ...]) -> torch.Tensor:
-    """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine."""
+    """Frames ``[T, 1, *spatial]`` in [0, 1]: from the 1st to the 99th percentile of the cine, or of each frame."""
     place = (slice(None), *box)
     frames = cine.frames[place]
-    low, high = intensity_range(frames)
-    if high <= low:
-        raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
-    images = torch.from_numpy(scaled_frames(frames))[:, None]
+    parts = [frames] if cine.one_unit else [frame[None] for frame in frames]
+    for part in parts:
+        low, high = intensity_range(part)
+        if high <= low:
+            raise InputError(f"The region of interest of '{cine.name}' is constant; there is nothing to follow.")
+    images = torch.cat([torch.from_numpy(scaled_frames(part)) for part in parts])[:, None]
     if not images.isfinite().all():
-        raise InputError(f"The pixels of '{cine.name}' go beyond what float32 holds; scale them down first.")
+        raise InputError(f"The pixels of '{cine.name}' go beyond what can be computed with; scale them down first.")
     return images

@@ -95,7 +95,7 @@ def refine(
     reporter = reporter or Reporter()
     spatial = tuple(reference.shape[2:])
     spacing = tuple(spacing) if spacing is not None else (1.0,) * len(spatial)
-    levels = settings.levels or _levels(min(spatial[-2:]), len(spatial))
+    levels = settings.levels or usual_levels(min(spatial[-2:]), 288 if len(spatial) == 2 else 80)
     shapes = [_level_shape(spatial, spacing, shrink) for shrink, _ in levels]
     work = [math.prod(shape) * count for shape, (_, count) in zip(shapes, levels, strict=True)]
     done = 0
@@ -118,8 +118,8 @@ def refine(
     return found.resized(spatial)
 
 
-def _levels(side: int, ndim: int) -> tuple[tuple[float, int], ...]:
-    large = 288 if ndim == 2 else 80  # what half the resolution saves in a volume is worth more than it costs
+def usual_levels(side: int, large: int) -> tuple[tuple[float, int], ...]:
+    """Levels for images of ``side`` pixels; from ``large`` pixels on what half the resolution saves is worth more."""
     finest = 1 if side < large else 2 if side < 2 * large else 4
     coarse = [(float(finest * 2**n), 60) for n in (3, 2, 1) if side >= 16 * finest * 2**n]
     return (*coarse, (float(finest), 25))

@@ -28,12 +28,15 @@ from .predict import predict, still
 from .prepare import Plan, Region, plan
 from .presets import Refinement, refinement_of
 from .refine import refine as refine_motion
+from .refine import usual_levels
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 CINE_MODEL, PAIR_MODEL = zoo.DEFAULTS["cine"], zoo.DEFAULTS["pair"]
 _FIELD_VOXELS = 500_000
+_PAIR_LARGE = 160  # voxels a side of volumes from which a pair is refined at half resolution; it has no 20 frames
+_PAIR_SIGMA = 0.5  # of the gradient's Gaussian in a cine: volumes of two people differ in finer detail than frames
 _PAIR_SMOOTHNESS = 0.3  # between two images that may lie far apart, of what suits the frames of a cine
 
 
@@ -200,8 +203,8 @@ def register_pair(fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, **o
 
     The images may differ in size, spacing, direction, position and contrast: they meet where their geometry says.
     ``displacement[1]`` takes a point of the fixed image to where it is in the moving one, so it resamples the moving
-    image onto the fixed one. The smoothness of a refinement counts 0.3 of what it does in a cine, and is recorded as
-    such in the provenance.
+    image onto the fixed one. The smoothness of a refinement counts 0.3 of what it does in a cine; volumes are refined
+    at their own resolution up to 160 voxels a side, with half of sigma. All is recorded as such in the provenance.
 
     Parameters
     ----------
@@ -250,6 +253,9 @@ def follow_pair(
     settings = refinement_of(refine)
     if settings is not None:
         settings = replace(settings, smoothness=_PAIR_SMOOTHNESS * settings.smoothness)
+        if fixed.grid.ndim == 3:
+            levels = settings.levels or usual_levels(min(fixed.grid.shape[-2:]), _PAIR_LARGE)
+            settings = replace(settings, levels=levels, sigma=_PAIR_SIGMA * settings.sigma)
     reporter, matrix = Reporter(progress, cancel), None
     check_pair(fixed, moving)
     if affine:

@@ -209,8 +209,7 @@ def ratio_map(results: Results, name: str, columns: int = 6) -> Figure:
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.ax.set_yticklabels([f"{v:g}" for v in ticks], fontsize=7)
-    words = entry.title if motion.grid.ndim == 3 else entry.title.replace("volume", "area")
-    bar.set_label(f"{words}\nframe / reference", fontsize=7.5)
+    bar.set_label(f"{entry.title_of(motion.grid.ndim)}\nframe / reference", fontsize=7.5)
     return figure
 
 
@@ -234,7 +233,7 @@ def amount_map(results: Results, name: str, columns: int = 6) -> Figure:
         draw_contours(ax, view, outlines)
         ax.set_title(frame_title(results, t), fontsize=8, color=INK)
     bar = figure.colorbar(shown, ax=axes[:-1], pad=0.01, aspect=14)
-    bar.set_label(", ".join(part for part in (entry.title, entry.unit) if part), fontsize=8)
+    bar.set_label(", ".join(part for part in (entry.title_of(motion.grid.ndim), entry.unit) if part), fontsize=8)
     bar.ax.tick_params(labelsize=7)
     x, unit = motion.times, "time, s" if motion.time_unit else "frame"
     regions = {results.region_name: results.region}

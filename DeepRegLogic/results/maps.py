@@ -57,6 +57,8 @@ class Map:
     ratio : whether its values are factors, 1 for no change.
     figure : file name of its picture in a report, "" for none.
     needs_covariance : whether there is one only of a motion with a covariance.
+    title_of_slice : the title where images are single slices, ``title`` where it is "".
+    advanced : whether it is for those who ask for more: its switch is among the advanced options.
     """
 
     title: str
@@ -74,6 +76,12 @@ class Map:
     ratio: bool = False
     figure: str | None = None
     needs_covariance: bool = False
+    title_of_slice: str = ""
+    advanced: bool = False
+
+    def title_of(self, ndim: int) -> str:
+        """The title for images of ``ndim`` axes."""
+        return self.title_of_slice if ndim == 2 and self.title_of_slice else self.title
 
     def limits_of(self, ndim: int) -> tuple[float, float]:
         """The limits for images of ``ndim`` axes."""
@@ -157,9 +165,10 @@ MAPS.add(
         "Change of volume",
         "",
         _jacobian,
-        limits=(0.5, 1.5),
+        limits=(0.0, 2.0),  # a blood pool shrinks to less than half
         palette="change",
         explanation="Color tissue that shrinks (blue) or grows (red): the Jacobian determinant",
+        title_of_slice="Change of area",
         noun="Jacobian",
         statistics=("min", "max"),
         ratio=True,
@@ -191,5 +200,6 @@ MAPS.add(
         statistics=(),
         figure="",
         needs_covariance=True,
+        advanced=True,
     ),
 )

@@ -5,12 +5,13 @@ Light to import: tables and panels name the figures where torch may be missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cine import intensity_range
+from ..cine import Cine, intensity_range, working_type
 
 if TYPE_CHECKING:
     import torch
@@ -62,9 +63,8 @@ def frame_quality(results: Results) -> tuple[FrameQuality, ...]:
     from ..consistency import inverse_consistency_error
 
     cine, motion, compensated = results.cine, results.motion, results.compensated
-    low, high = intensity_range(cine.frames)
-    span = max(high - low, float(np.finfo(np.float32).tiny))
-    reference = cine.frames[motion.reference].astype(np.float32)
+    in_spans = _in_spans(cine)
+    reference = in_spans(cine.frames[motion.reference], motion.reference)
     records = []
     with torch.inference_mode():
         for t in range(len(motion)):
@@ -76,8 +76,8 @@ def frame_quality(results: Results) -> tuple[FrameQuality, ...]:
             high_error, place = _inside(apart[0], forward[0])
             records.append(
                 FrameQuality(
-                    error_before=_rms(cine.frames[t].astype(np.float32) - reference) / span,
-                    error_after=_rms(compensated[t] - reference) / span,
+                    error_before=_rms(in_spans(cine.frames[t], t) - reference),
+                    error_after=_rms(in_spans(compensated[t], t) - reference),
                     folded=float(folds.float().mean()),
                     inverse_consistency_mean=float(apart.mean()),
                     inverse_consistency_max=float(apart.max()),
@@ -88,6 +88,18 @@ def frame_quality(results: Results) -> tuple[FrameQuality, ...]:
                 )
             )
     return tuple(records)
+
+
+def _in_spans(cine: Cine) -> Callable[[np.ndarray, int], np.ndarray]:
+    """What makes an image in the unit of frame t comparable: divided by the span of the cine's pixels, or from the
+    lower to the upper end of its own frame's, where every frame has a unit of its own."""
+    if cine.one_unit:
+        kind = working_type(cine.frames)
+        low, high = intensity_range(cine.frames)
+        span = kind.type(high - low if high > low else 1.0)
+        return lambda image, t: image.astype(kind) / span
+    ranges = [intensity_range(frame) for frame in cine.frames]
+    return lambda image, t: (image.astype(np.float64) - ranges[t][0]) / ((ranges[t][1] - ranges[t][0]) or 1.0)
 
 
 def _rms(values: np.ndarray) -> float:

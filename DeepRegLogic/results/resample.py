@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .. import flow
-from ..cine import Motion
+from ..cine import Motion, working_type
 from ..errors import InputError
 from ..grid import Grid, require_points
 
@@ -14,12 +14,14 @@ from ..grid import Grid, require_points
 def _warp_frames(images: np.ndarray, fields: np.ndarray, nearest: bool) -> np.ndarray:
     """Warp ``[T or 1, *spatial]`` by ``[T, ndim, *spatial]``, frame by frame so that memory stays small."""
     mode = "nearest" if nearest else "linear"
-    kind = images.dtype
-    out = np.empty((len(fields), *images.shape[1:]), dtype=kind if nearest else np.float32)
+    kind = np.result_type(*(working_type(image) for image in images))
+    if nearest and images.dtype.itemsize > 2:
+        kind = np.dtype(np.float64)  # float32 does not hold every label
+    out = np.empty((len(fields), *images.shape[1:]), dtype=images.dtype if nearest else kind)
     with torch.inference_mode():
         for t, field in enumerate(fields):
-            source = images[t if len(images) > 1 else 0].astype(np.float32)
-            warped = flow.warp(torch.from_numpy(source)[None, None], torch.from_numpy(np.array(field))[None], mode)
+            source = torch.from_numpy(images[t if len(images) > 1 else 0].astype(kind))
+            warped = flow.warp(source[None, None], torch.from_numpy(field.astype(kind))[None], mode)
             out[t] = warped[0, 0].numpy()
     return out
 
@@ -36,7 +38,7 @@ def require_shape(image: np.ndarray, grid: Grid) -> None:
 def compensate(motion: Motion, frames: np.ndarray, nearest: bool = False) -> np.ndarray:
     """Frames ``[T, *spatial]`` brought onto the reference: ``frame_t(x + displacement_t(x))``, the motion taken out.
 
-    Float32, or the frames' own type with ``nearest`` (labels).
+    Float32 (float64 where that does not tell the pixels apart), or the frames' own type with ``nearest`` (labels).
 
     Examples
     --------
@@ -58,7 +60,8 @@ def compensate(motion: Motion, frames: np.ndarray, nearest: bool = False) -> np.
 def propagate(motion: Motion, image: np.ndarray, nearest: bool = False) -> np.ndarray:
     """One image or label map ``[*spatial]`` of the reference frame carried to every frame: ``[T, *spatial]``.
 
-    ``image(x + inverse_t(x))``; float32, or the image's own type with ``nearest`` (labels).
+    ``image(x + inverse_t(x))``; float32 (float64 where that does not tell the pixels apart), or the image's own type
+    with ``nearest`` (labels).
 
     Examples
     --------

@@ -29,7 +29,8 @@ def compute(results: Any, reporter: Reporter) -> None:
     """Compute every map and curve, and what is carried along."""
     names = list(results.maps)
     for number, name in enumerate(names):
-        reporter(0.8 * number / len(names), f"Computing the {results.maps[name].title.lower()}")
+        title = results.maps[name].title_of(results.motion.grid.ndim).lower()
+        reporter(0.8 * number / len(names), f"Computing the {title}")
         results.map(name)
     reporter(0.8, "Carrying labels and points along")
     _ = results.carried, results.followed, results.point_covariances
@@ -79,10 +80,28 @@ def generate_cine(folder: Path, arguments: Packed, progress: ProgressCallback, c
     return {"samples": packed}
 
 
+def read_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
+    from ..io import list_series, read_cine
+    from .exchange import pack_cine
+
+    reporter = Reporter(progress, cancel)
+    paths, series = [Path(path) for path in arguments["paths"]], arguments.get("series")
+    if len(paths) == 1 and paths[0].is_dir() and series is None:
+        reporter(0.0, "Looking for series")
+        found = list_series(paths[0])
+        if len(found) > 1:
+            return {"series": [[info.uid, str(info).partition(" ")[2].strip("()")] for info in found]}
+    reporter(0.1, "Reading")
+    cine = read_cine(paths if len(paths) > 1 else paths[0], series=series)
+    reporter(0.8, "Reading")
+    return {"cine": pack_cine(_results(folder), "frames", cine), "notes": list(cine.notes)}
+
+
 CALLS: Mapping[str, Callable[..., Packed]] = {
     "register_cine": register_cine,
     "register_pair": register_pair,
     "generate_cine": generate_cine,
+    "read_cine": read_cine,
 }
 
 

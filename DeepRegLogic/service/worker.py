@@ -24,12 +24,14 @@ packed value holds their names. ``arguments`` are those of the call of the same 
     register_pair   fixed, moving, fixed_mask and moving_mask (arrays on their grids, or null), and the options of
                     ``register_pair``
     generate_cine   frame, masks, and the options of ``generate_cine`` but ``labels``
+    read_cine       paths (files, or one folder), series (or null)
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
 as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, for a pair with ``maps``
 of the moving frame in place of ``results``; its arrays are in the folder ``results`` in the folder of the request. That
 of ``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
-arrays of every sample in the folder of its own that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null.
+arrays of every sample in the folder that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null. That of
+``read_cine`` is ``{"cine": ..., "notes": [...]}``, or ``{"series": [[uid, title], ...]}`` of a folder with several.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.
@@ -38,7 +40,7 @@ process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` sec
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import queue
@@ -56,9 +58,9 @@ from ..errors import Cancelled, InputError, RegistrationError
 from ..memory import RAN_OUT, ran_out
 from ..progress import CancelToken
 from .calls import CALLS, Packed
+from .packages import lacking
 
-PACKAGES = ("numpy", "torch", "SimpleITK", "safetensors")
-PACKAGES_OF_SOME_MODELS = ("monai",)  # takes seconds to load
+PACKAGES = ("numpy", "torch", "SimpleITK", "safetensors")  # loaded at once; the others take seconds, or are rare
 _LONGEST = 1 << 26  # bytes of a request
 
 
@@ -156,13 +158,13 @@ def _return_memory() -> None:
 
 def _load_packages(send: _Channel) -> bool:
     """Import what registration needs, and say what is there or what is missing."""
-    missing = [name for name in PACKAGES_OF_SOME_MODELS if importlib.util.find_spec(name) is None]
+    missing = lacking()
     for name in PACKAGES:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            absent = isinstance(error, ModuleNotFoundError) and error.name == name
-            missing.append(name if absent else f"{name} (it is there, but cannot be loaded: {error})")
+            if not any(requirement.startswith(name) for requirement in missing):
+                missing.append(f"{name} (it is there, but cannot be loaded: {error})")
     if missing:
         what = f"lacks {', '.join(missing)}; install them there, or choose another environment"
         send("unusable", missing=missing, text=f"The Python environment '{sys.executable}' {what}.")

@@ -19,7 +19,7 @@ from .limits import check_limits
 CINES = ("phantoms", "lemniscates", "folder")
 PAIRS = ("shapes",)
 BUNDLED = Path(__file__).parent / "configurations"
-_LARGEST = 1_000_000  # bytes of a configuration
+_LARGEST, _MOST_BRACKETS = 100_000, 300  # bytes and brackets of a configuration
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,8 @@ def read_configuration(source: str | Path) -> Configuration:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"'{path}' is too large for a configuration.")
         text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > _MOST_BRACKETS:  # which take the parser their square in time
+            raise InputError(f"The configuration '{path}' has too many brackets; it is damaged.")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise InputError(f"The configuration '{path}' has anchors and aliases; write its values out.")
         values = yaml.safe_load(text)

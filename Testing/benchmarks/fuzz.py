@@ -59,6 +59,13 @@ def serve() -> None:
             answers.flush()
 
 
+def kinds() -> list[str]:
+    """The kinds of inputs."""
+    from fuzzing.targets import TARGETS
+
+    return list(TARGETS)
+
+
 class Reader:
     """A process that reads, started anew after it died or hung."""
 

@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+import made_dicom
 import numpy as np
 import pydicom
 import pytest
@@ -198,7 +199,7 @@ def _dicom(folder: Path, positions: list[float], phases: int, orientations: list
                 data.BitsAllocated = data.BitsStored = 16
                 data.HighBit, data.PixelRepresentation = 15, 0
                 data.PixelData = np.random.default_rng(number).integers(0, 900, (16, 16), dtype=np.uint16).tobytes()
-                data.save_as(folder / f"{number:03}.dcm", enforce_file_format=True)
+                made_dicom.save(data, folder / f"{number:03}.dcm")
                 number += 1
     return folder
 

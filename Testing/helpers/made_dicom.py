@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -42,6 +43,15 @@ def _new(path: Path, kind: str, pixels: np.ndarray, series: str, **extra: object
     return ds
 
 
+def save(ds: Dataset, path: Path) -> None:
+    """Write a whole file; pydicom 3 and 2.4 have other words for it."""
+    if int(pydicom.__version__.partition(".")[0]) >= 3:
+        ds.save_as(path, enforce_file_format=True)
+    else:
+        ds.is_little_endian, ds.is_implicit_VR = True, False
+        ds.save_as(path, write_like_original=False)
+
+
 def slice_pixels(phase: int, position: int, shape: tuple[int, int] = (6, 8)) -> np.ndarray:
     """Pixels that hold 1000 * phase + 100 * position + place."""
     return (1000 * phase + 100 * position + np.arange(shape[0] * shape[1]).reshape(shape)).astype(np.int16)
@@ -63,7 +73,7 @@ def write_slice(path: Path, phase: int, position: int, gap: float = 8.0, **extra
     values |= extra
     values = {key: value for key, value in values.items() if value is not None}
     pixels = slice_pixels(phase, position) if pixels is None else pixels
-    _new(path, MRImageStorage, pixels, series, **values).save_as(path, enforce_file_format=True)
+    save(_new(path, MRImageStorage, pixels, series, **values), path)
 
 
 def strip_meta(path: Path, implicit: bool = True, little: bool = True) -> None:
@@ -130,7 +140,7 @@ def write_enhanced(
         "PerFrameFunctionalGroupsSequence": Sequence(groups),
     } | extra
     ds = _new(path, EnhancedMRImageStorage, np.stack(frames), "1.2.3.5", **values)
-    ds.save_as(path, enforce_file_format=True)
+    save(ds, path)
     return path
 
 
@@ -139,7 +149,7 @@ def write_plain(path: Path, kind: str, frames: np.ndarray, pointer: tuple[str, .
     values: dict[str, object] = {"NumberOfFrames": len(frames), "PixelSpacing": list(SPACING)}
     if pointer:
         values["FrameIncrementPointer"] = [tag_for_keyword(keyword) for keyword in pointer]
-    _new(path, kind, frames, "1.2.3.7", **(values | extra)).save_as(path, enforce_file_format=True)
+    save(_new(path, kind, frames, "1.2.3.7", **(values | extra)), path)
     return path
 
 
@@ -150,7 +160,7 @@ def write_ultrasound(path: Path, frames: np.ndarray, **extra: object) -> Path:
         values |= {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
         values |= {"Rows": frames.shape[1], "Columns": frames.shape[2]}
     ds = _new(path, UltrasoundMultiFrameImageStorage, frames, "1.2.3.6", **(values | extra))
-    ds.save_as(path, enforce_file_format=True)
+    save(ds, path)
     return path
 
 

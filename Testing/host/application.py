@@ -75,9 +75,15 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 
 
 class LayoutManager:
-    """Slice views without windows, one for every name that the module may use, and a plot view that can be clicked."""
+    """Slice views without windows, one for every name that the module may use, and a plot view that can be clicked.
 
-    NAMES = ("Red", "TemporalRegistrationMoving", "TemporalRegistrationCompensated", "TemporalRegistrationDifference")
+    As in the application new views get their size when events are handled, not when the layout is chosen; and those
+    that were made stay in ``sliceViewNames``.
+    """
+
+    USUAL = ("Red", "Yellow", "Green")
+    COMPARED = ("TemporalRegistrationMoving", "TemporalRegistrationCompensated", "TemporalRegistrationDifference")
+    SIZES = {True: (260, 560), False: (560, 560)}
 
     def __init__(self, core) -> None:
         self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
@@ -85,13 +91,18 @@ class LayoutManager:
         self._views = {}
         self._layoutNode = core.scene.AddNewNodeByClass("vtkMRMLLayoutNode")
         self._layoutNode.SetSingletonTag("vtkMRMLLayoutNode")
-        for name in self.NAMES:
+        self._made = self.USUAL
+        for name, preset in zip(
+            (*self.USUAL, *self.COMPARED), ("Axial", "Sagittal", "Coronal", *["Axial"] * 3), strict=True
+        ):
             logic = slicer.vtkMRMLSliceLogic()
             logic.SetMRMLApplicationLogic(core.applicationLogic())
             core.applicationLogic().GetSliceLogics().AddItem(logic)
             logic.SetMRMLScene(core.scene)
-            logic.AddSliceNode(name)
+            logic.AddSliceNode(name).SetOrientation(preset)
             self._views[name] = logic
+        self._map()
+        self._size()
         import pythonqt
 
         class qMRMLPlotView(QtCore.QObject):
@@ -101,12 +112,29 @@ class LayoutManager:
 
     def setLayout(self, layout: int) -> None:
         self.layout = layout
+        if layout > 1000:
+            self._made = (*self.USUAL, *self.COMPARED)
+        self._map()
+        QtCore.QTimer.singleShot(0, self._size)
+
+    def _shown(self) -> tuple[str, ...]:
+        if self.layout > 1000:
+            return self.COMPARED
+        return self.USUAL[:1] if self.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView else self.USUAL
+
+    def _map(self) -> None:
+        for name, logic in self._views.items():
+            logic.GetSliceNode().SetMappedInLayout(name in self._shown())
+
+    def _size(self) -> None:
+        for name in self._shown():
+            self._views[name].ResizeSliceNode(*self.SIZES[self.layout > 1000])
 
     def layoutLogic(self):
         return SimpleNamespace(GetLayoutNode=lambda: self._layoutNode)
 
     def sliceViewNames(self):
-        return self.NAMES[1:] if self.layout > 1000 else self.NAMES[:1]
+        return self._made
 
     def sliceWidget(self, name: str):
         logic = self._views[name]
@@ -125,6 +153,8 @@ class LayoutManager:
 
 class _Application:
     """``slicer.app``: the headless application, with events and settings."""
+
+    majorVersion, minorVersion = 5, 10
 
     def __init__(self, core, qtApplication) -> None:
         self._core, self._qt = core, qtApplication

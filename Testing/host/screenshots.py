@@ -19,63 +19,17 @@ import application  # noqa: E402
 
 application.install()
 
+import numpy as np  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from PIL import Image  # noqa: E402
+from plotview import chart_image  # noqa: E402
+from sliceview import SliceView  # noqa: E402
+from TemporalRegistrationLib.nodes.sequences import addCine  # noqa: E402
 from TemporalRegistrationLib.show import layouts  # noqa: E402
 
-MANAGERS = (
-    "vtkMRMLModelSliceDisplayableManager",
-    "vtkMRMLTransformsDisplayableManager2D",
-    "vtkMRMLColorLegendDisplayableManager",
-    "vtkMRMLSegmentationsDisplayableManager2D",
-)
-
-
-class SliceView:
-    """A slice view of the application, drawn off screen."""
-
-    def __init__(self, name: str = "Red", size: int = 560) -> None:
-        self._logic = slicer.app.layoutManager().sliceWidget(name).sliceLogic()
-        self._renderer = vtk.vtkRenderer()
-        self._renderer.GetActiveCamera().ParallelProjectionOn()
-        self._window = vtk.vtkRenderWindow()
-        self._window.SetOffScreenRendering(1)
-        self._window.SetSize(size, size)
-        self._window.AddRenderer(self._renderer)
-        self._interactor = vtk.vtkGenericRenderWindowInteractor()
-        self._interactor.SetRenderWindow(self._window)
-        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
-        for name in MANAGERS:
-            if not factory.IsDisplayableManagerRegistered(name):
-                factory.RegisterDisplayableManager(name)
-        self._group = slicer.vtkMRMLDisplayableManagerGroup()
-        self._group.SetRenderer(self._renderer)
-        self._group.Initialize(factory, self._renderer)
-        self._group.SetMRMLDisplayableNode(self._logic.GetSliceNode())
-        self._mapper = vtk.vtkImageMapper()
-        self._mapper.SetColorWindow(255)
-        self._mapper.SetColorLevel(127.5)
-        actor = vtk.vtkActor2D()
-        actor.SetMapper(self._mapper)
-        actor.GetProperty().SetDisplayLocationToBackground()
-        self._renderer.AddViewProp(actor)
-        self._logic.GetSliceNode().SetDimensions(size, size, 1)
-        self._logic.ResizeSliceNode(size, size)
-
-    def image(self) -> vtk.vtkImageData:
-        """What the view shows."""
-        volume = slicer.mrmlScene.GetNodeByID(self._logic.GetSliceCompositeNode().GetBackgroundVolumeID())
-        self._logic.GetSliceNode().RotateToVolumePlane(volume)
-        self._logic.FitSliceToBackground()
-        self._logic.SnapSliceOffsetToIJK()
-        self._mapper.SetInputConnection(self._logic.GetImageDataConnection())
-        self._window.Render()
-        grab = vtk.vtkWindowToImageFilter()
-        grab.SetInput(self._window)
-        grab.ReadFrontBufferOff()
-        grab.Update()
-        return grab.GetOutput()
+from DeepRegLogic import Cine, Grid  # noqa: E402
+from DeepRegLogic.synthetic import cine_phantom  # noqa: E402
 
 
 def save(path: Path, *images: vtk.vtkImageData) -> None:
@@ -100,11 +54,20 @@ def beside(path: Path, *files: Path) -> None:
 
 
 def spin(condition) -> None:
-    """Let the application live until a condition holds, at most two minutes."""
-    end = time.monotonic() + 120
+    """Let the application live until a condition holds, at most ten minutes: machines may be busy."""
+    end = time.monotonic() + 600
     while not condition() and time.monotonic() < end:
         slicer.app.processEvents()
         time.sleep(0.002)
+
+
+def stack() -> Cine:
+    """An oblique stack of eight slices, smaller towards the apex."""
+    phantom = cine_phantom(seed=2, size=96, frames=4).cine
+    fades = np.linspace(1.0, 0.4, 8)[None, :, None, None]
+    matrix, _ = np.linalg.qr(np.array([[0.48, 0.6, 0.64], [-0.8, 0.6, 0.0], [-0.384, -0.512, 0.768]]))
+    grid = Grid((96, 96, 8), (1.8, 1.8, 8.0), (10.0, -20.0, 30.0), tuple(matrix.ravel()))
+    return Cine((phantom.frames[:, None] * fades).astype(np.float32), grid, phantom.times, name="stack")
 
 
 def main(folder: Path) -> None:
@@ -150,9 +113,17 @@ def main(folder: Path) -> None:
         shown[name] = view.image()
         switch.click()
     save(folder / "views.png", *shown.values())
+    compared = [SliceView(name, slicer.app.layoutManager().SIZES[True]) for name in layouts.VIEWS]
     ui.compareComboBox.setCurrentIndex(ui.compareComboBox.findData("sideBySide"))
-    save(folder / "compare.png", *(SliceView(name).image() for name in layouts.VIEWS))
+    for _ in range(3):
+        slicer.app.processEvents()
+    save(folder / "compare.png", *(view.image() for view in compared))
     ui.compareComboBox.setCurrentIndex(0)
+    save(folder / "charts.png", *map(chart_image, (nodes.sizesChart, nodes.motionChart)))
+    nodes.cine.SetName("SAX cine bSSFP breath-hold retrospective gating 25 phases s7")
+    ui.inputSelector._fill()  # the host's selector does not follow a name
+    panel.refresh()
+    grab("long-name")
     volumes = [
         slicer.mrmlScene.AddNode(nodes.browser.GetMasterSequenceNode().GetNthDataNode(frame)) for frame in (0, 8)
     ]
@@ -167,6 +138,7 @@ def main(folder: Path) -> None:
     beside(folder / "panel.png", *(folder / f"panel-{name}.png" for name in ("running", "results", "pair")))
     ui.taskTabWidget.setCurrentIndex(0)
     ui.modelComboBox.setCurrentIndex(ui.modelComboBox.findData("dragnet-cardiac"))
+    ui.qualityComboBox.setCurrentIndex(ui.qualityComboBox.findData("fast"))
     ui.applyButton.click()
     spin(lambda: panel.run.job is None)
     panel.review.nodes.browser.SetSelectedItemNumber(8)
@@ -189,6 +161,10 @@ def main(folder: Path) -> None:
     grab("generate")
     save(folder / "uncertainty.png", *(shown[name] for name in ("uncertainty", "entropy")))
     save(folder / "samples.png", *(shown[f"sample {number}"] for number in hearts))
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    slicer.app.processEvents()
+    panel.inputs.choose(addCine(stack()))
+    save(folder / "stack.png", *(SliceView(name).image() for name in ("Red", "Yellow", "Green")))
     panel.cleanup()
 
 

@@ -166,6 +166,12 @@ class qMRMLWidget(QtWidgets.QWidget):
         return self.__dict__.get("_scene")
 
 
+class qMRMLSortFilterProxyModel(QtCore.QObject):
+    """What a list of nodes leaves out."""
+
+    hiddenNodeIDs = _value("QStringList", "hiddenNodeIDs", (), lambda self, _ids: QtCore.QObject.parent(self)._fill())
+
+
 class qMRMLNodeComboBox(qMRMLWidget):
     """Follows the scene; the first node is taken where none is not allowed, as in the application."""
 
@@ -176,6 +182,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
         super().__init__(parent)
         box = QtWidgets.QComboBox()
         self.__dict__.update(_box=box, _scene=None, _observers=[], _current="", _attributes=[])
+        self.__dict__["_filter"] = wrap(qMRMLSortFilterProxyModel)(self)
         _row(self, box)
         box.activated.connect(self._activated)
 
@@ -208,13 +215,19 @@ class qMRMLNodeComboBox(qMRMLWidget):
         self._fill()
 
     def addAttribute(self, nodeType, name, value=None):
-        self._attributes.append((nodeType, name, value))
+        """One filter a class of nodes, as in the application: a second takes the place of the first."""
+        self.__dict__["_attributes"] = [a for a in self._attributes if a[0] != nodeType] + [(nodeType, name, value)]
         self._fill()
+
+    def sortFilterProxyModel(self):
+        return self._filter
 
     def _suits(self, node):
         types = self.__dict__.get("_nodeTypes", [])
         children = self.__dict__.get("_showChildNodeTypes", True)
         if node.GetHideFromEditors() and not self.__dict__.get("_showHidden"):
+            return False
+        if node.GetID() in self._filter.hiddenNodeIDs:
             return False
         if not any(node.IsA(kind) if children else node.GetClassName() == kind for kind in types):
             return False
@@ -242,7 +255,7 @@ class qMRMLNodeComboBox(qMRMLWidget):
     def _nodes(self):
         found = []
         for kind in self.__dict__.get("_nodeTypes", []) if self._scene is not None else ():
-            nodes = self._scene.GetNodesByClass(kind)
+            nodes = self._scene.GetNodesByClass(kind)  # none of a class that is not there
             nodes.UnRegister(None)
             found += [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]
         return [node for node in found if self._suits(node)]

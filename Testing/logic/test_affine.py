@@ -17,6 +17,7 @@ from DeepRegLogic.registration.pair import (
     in_voxels,
     pair_cine,
     power,
+    turned,
     what_counts,
 )
 
@@ -120,6 +121,17 @@ def test_a_matrix_is_composed_exactly(grid):
     linear, shift = in_voxels(matrix, grid)
     there = (places + back.reshape(grid.ndim, -1).T) @ linear.T + shift
     np.testing.assert_allclose(there, places, atol=1e-3)
+
+
+def test_a_covariance_turns_with_the_matrix():
+    grid = Grid((5, 4, 1), (2.0, 1.0, 8.0))
+    covariance = np.zeros((2, 2, 2, 4, 5))
+    covariance[1, 0, 0], covariance[1, 1, 1] = 4.0, 1.0  # mm^2 along rows and columns
+    quarter = affine_matrix(90, 1.0, np.zeros(3), np.zeros(3))
+    found = turned(covariance, quarter, grid)
+    np.testing.assert_allclose(found[1, 0, 0], 1.0, atol=1e-6)
+    np.testing.assert_allclose(found[1, 1, 1], 4.0, atol=1e-6)
+    np.testing.assert_allclose(found[1, 0, 1], 0.0, atol=1e-6)
 
 
 def cine_of(grid: Grid, seed: int = 0, name: str = "image") -> Cine:

@@ -90,6 +90,15 @@ CASES = {
         STEP,
         "",
     ),
+    "ungated, the trigger runs freely and repeats": (
+        lambda t: {
+            "TriggerTime": (310, 20, 700, 310, 450, 90, 810, 20, 450, 120, 660, 30)[t],
+            "AcquisitionTime": day(0.2 * t),
+            "InstanceNumber": t,
+        },
+        STEP,
+        "trigger times contradict the acquisition times and instance numbers",
+    ),
     "ungated, trigger 0": (
         lambda t: {"TriggerTime": 0, "AcquisitionTime": day(0.2 * t), "InstanceNumber": t},
         STEP,

@@ -255,7 +255,7 @@ def test_the_value_of_a_label_is_a_whole_number(tmp_path, value):
     for key, text in {"Segment0_LabelValue": value or " ", "Segment0_Name": "x"}.items():
         image.SetMetaData(key, text)
     sitk.WriteImage(image, str(tmp_path / "l.seg.nrrd"))
-    with pytest.raises(InputError, match="value of a label"):
+    with pytest.raises(InputError, match="not whole numbers"):
         io.read_label_names(tmp_path / "l.seg.nrrd")
 
 

@@ -13,7 +13,7 @@ from DeepRegLogic import flow
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.progress import Reporter
 from DeepRegLogic.registration.presets import Refinement
-from DeepRegLogic.registration.refine import FrameTimes, _Level, _levels, refine
+from DeepRegLogic.registration.refine import FrameTimes, _Level, refine, usual_levels
 from DeepRegLogic.regularisers import REGULARISERS, regulariser, temporal_bending
 from DeepRegLogic.similarities import SIMILARITIES, similarity
 from DeepRegLogic.transformations import StationaryVelocity
@@ -52,12 +52,12 @@ def energy(
     ],
 )
 def test_levels_go_from_16_pixels_a_side_to_all_of_them_or_to_half_or_a_quarter_of_many(side, shrinks):
-    assert _levels(side, 2) == (*((float(shrink), 60) for shrink in shrinks[:-1]), (float(shrinks[-1]), 25))
-    assert side < 16 or side / _levels(side, 2)[0][0] >= 16
+    assert usual_levels(side, 288) == (*((float(shrink), 60) for shrink in shrinks[:-1]), (float(shrinks[-1]), 25))
+    assert side < 16 or side / usual_levels(side, 288)[0][0] >= 16
 
 
 def test_volumes_stop_at_half_the_resolution_of_slices_of_80_pixels_a_side():
-    assert [_levels(side, 3)[-1] for side in (79, 80, 159, 160)] == [(1, 25), (2, 25), (2, 25), (4, 25)]
+    assert [usual_levels(side, 80)[-1] for side in (79, 80, 159, 160)] == [(1, 25), (2, 25), (2, 25), (4, 25)]
 
 
 @pytest.mark.parametrize("name", REGULARISERS)

@@ -137,3 +137,50 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [1, 2", encoding="utf-8")
     with pytest.raises(InputError, match="is not YAML"):
         read_configuration(tmp_path / "broken.yaml")
+
+
+HOSTILE = [
+    "a: " + "[" * 3000, "{" * 3000, "a: &x [1]\nb: *x", "a: &x [*x]", "a: " + "9" * 5000, "\x00",
+    "a:\n" + " - b\n" * 60_000, "!!python/object/apply:os.system ['touch PWNED']", "? [a, b]\n: c", "- a", "3", "",
+    "a: 2001-99-99", "%YAML 9.9\n---\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_file_of_any_content_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        read_configuration(tmp_path / "own.yaml")
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 600
+    assert not Path("PWNED").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 2000, "x\0y", ".", "\ud83d", "/dev/zero"])
+def test_a_name_of_any_kind_is_one_sentence(name: str) -> None:
+    with pytest.raises(InputError, match=r"no configuration|cannot be read"):
+        read_configuration(name)
+
+
+@pytest.mark.parametrize(
+    ("key", "values_"),
+    [
+        ("seed", [-1, 2**40, 10**400]),
+        ("optimiser.rate", [1e30, float("inf"), float("nan"), 0.0, "1e400"]),
+        ("optimiser.steps", [10**30, -1]),
+        ("loss.squarings", [10**9, 21]),
+        ("loss.smooth", [float("nan"), -1.0, 1e30]),
+        ("data.validation", [10**9, 0]),
+        ("data.size", [[1, 1], [10**6, 64], [0, 0]]),
+        ("data.spacing", [1e-9, float("inf"), float("nan")]),
+        ("data.pool", [10**12]),
+        ("augment.rotation", [float("nan"), 1e9]),
+    ],
+)
+def test_numbers_beyond_reason_are_named(tmp_path: Path, values: dict, key: str, values_: list) -> None:
+    """25 numbers of ten keys."""
+    *section, last = key.split(".")
+    for value in values_:
+        (values[section[0]] if section else values)[last] = value
+        with pytest.raises(InputError, match=key):
+            read(tmp_path, values)

@@ -374,6 +374,33 @@ worker.CALLS["child"] = child
         wait_until(lambda: not any(_lives(p, pid) for p in group), "the worker and its child end")
 
 
+LINES = [
+    b"\xff\xfe\n", b"\x00\n", b"[" * 200_000 + b"\n", b"{" * 100_000 + b"\n", b"\n", b"null\n", b"3\n", b"[]\n",
+    b'"id"\n', b'{"id": "1"}\n', b'{"id": null}\n', b'{"cancel": [1]}\n', b'{"cancel": {}}\n',
+    b'{"id": 1}\n', b'{"id": 1e400}\n',
+    b'{"id": 1, "call": 5, "folder": "x", "arguments": {}}\n',
+    b'{"id": 1, "call": "x", "folder": 3, "arguments": {}}\n',
+    b'{"id": 1, "call": "x", "folder": "x", "arguments": []}\n', b"9" * 5000 + b"\n", b'{"id": true, "call": "x"}\n',
+    b'{"id": 1, "call": "\xff"}\n', b"x" * (1 << 20) + b"\n", b'{"event": "started"}\n', b"%s%n\r\n",
+]  # fmt: skip
+
+
+def test_the_worker_goes_on_after_any_line_and_ends_with_its_input(repository, tmp_path):
+    """24 kinds of lines; after them a request is answered, and a cut one is the last."""
+    with working(repository, tmp_path / "scratch") as client:
+        client.until("ready")
+        for line in LINES:
+            client.process.stdin.buffer.write(line)
+        client.process.stdin.flush()
+        client.send(id=7, call="no such call", folder=str(tmp_path), arguments={})
+        event, before = client.until("error")
+        assert (event["id"], before) == (7, [])
+        client.process.stdin.write('{"id": 8, "ca')
+        client.process.stdin.close()
+        assert client.ended() == (0, [])
+        assert not client.scratch.exists()
+
+
 def _group(pid: int) -> int | None:
     try:
         return os.getpgid(pid)

@@ -100,7 +100,7 @@ def test_a_closed_curve_and_a_label_map_are_followed(panel, small, phantom, spin
     nodes.browser.SetSelectedItemNumber(5)
     followed = nodes.proxy(nodes.points[0])
     assert followed.GetClassName() == "vtkMRMLMarkupsClosedCurveNode"
-    assert followed.GetName() == "heart followed contour"
+    assert followed.GetName() == "contour followed"
     moved = slicer.util.arrayFromMarkupsControlPoints(followed) - slicer.util.arrayFromMarkupsControlPoints(curve)
     assert 0.2 < np.linalg.norm(moved, axis=1).max() < 30
     assert nodes.proxy(nodes.labels).GetClassName() == "vtkMRMLLabelMapVolumeNode"
@@ -259,12 +259,15 @@ def test_doubtful_frames_are_named_with_the_reason(scene):
     assert "uncertain" in text
 
 
-@pytest.mark.parametrize(("unit", "words"), [("ml", ("EDV 120.0 ml", "ESV 48.0 ml", "EF 60 %")), ("mm2", ("2D area",))])
+@pytest.mark.parametrize(
+    ("unit", "words"), [("ml", ("EDV 120.0 ml (0 s)", "ESV 48.0 ml (", "EF 60 %")), ("mm2", ("area",))]
+)
 def test_ejection_fraction_of_volumes_and_area_change_of_slices(scene, unit, words):
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
     arrays = [np.arange(3), np.arange(3) / 10, np.array([120.0, 48.0, 90.0])]
     slicer.util.updateTableFromArray(table, arrays, ["frame", "time", "ventricle"])
     table.SetColumnUnitLabel("ventricle", unit)
+    table.SetColumnUnitLabel("time", "s")
     text = doubts.sizesText(table)
     assert all(word in text for word in words)
     assert ("EF" in text) == (unit == "ml")

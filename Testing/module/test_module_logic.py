@@ -21,6 +21,8 @@ from TemporalRegistrationLib.nodes import segmentations  # noqa: E402
 from TemporalRegistrationLib.nodes.sequences import addCine  # noqa: E402
 from TemporalRegistrationLib.run import environment  # noqa: E402
 
+from DeepRegLogic.service import packages  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def phantom():
@@ -155,6 +157,8 @@ def test_missing_packages_are_named(application, repository, monkeypatch, tmp_pa
     monkeypatch.setattr(
         environment.importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest)
     )
+    monkeypatch.setattr(environment, "version_of", lambda name: "")
+    monkeypatch.setattr(packages, "version_of", lambda name: "")
     with pytest.raises(RegistrationError, match="extension 'PyTorch' in the Extensions Manager"):
         environment.ensurePackages(requirements)
 
@@ -165,4 +169,26 @@ def test_requirements_are_the_projects_own(repository):
     ours = environment._requirements(repository / "TemporalRegistration/Resources/requirements.txt")
     provided = {"numpy", "torch"}  # by the application, and by the extension PyTorch
     assert sorted(ours) == sorted(line for line in project if line.partition(">=")[0] not in provided)
+    assert sorted(packages.REQUIREMENTS) == sorted(project)
     assert f"torch{environment.TORCH}" in project
+
+
+def test_a_package_that_is_too_old_is_missing(monkeypatch):
+    versions = {"numpy": "2.0.2", "torch": "2.13.0+cpu", "pydicom": "2.3.1", "SimpleITK": "2.4.0rc1", "monai": "1.4"}
+    versions |= {"safetensors": "0.4.5", "pillow": "9.5.0"}
+    monkeypatch.setattr(packages, "version_of", versions.__getitem__)
+    assert packages.lacking() == ["pydicom>=2.4", "pillow>=10"]
+    versions["torch"] = "2.3.1"
+    monkeypatch.setattr(environment, "version_of", versions.__getitem__)
+    with pytest.raises(RegistrationError, match=r"PyTorch 2\.3\.1 is too old, 2\.4 is needed"):
+        environment.ensurePackages("")
+
+
+def test_an_older_application_is_told_which_one_is_needed(module, repository, monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(type(slicer.app), "minorVersion", 8)
+    spec = importlib.util.spec_from_file_location("older", repository / "TemporalRegistration/TemporalRegistration.py")
+    with pytest.raises(RuntimeError, match=r"needs 3D Slicer 5\.10 or later"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert ".".join(map(str, module.OLDEST_SLICER)) in (repository / "README.md").read_text(encoding="utf-8")

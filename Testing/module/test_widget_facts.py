@@ -61,6 +61,14 @@ def test_ui_uses_what_slicer_has(root, widgets, known):
         assert connection.findtext("slot").partition("(")[0] in known[receiver]["members"], receiver
 
 
+def test_no_name_makes_a_list_wider(root):
+    for widget in root.iter("widget"):
+        if widget.get("class") in ("qMRMLNodeComboBox", "QComboBox"):
+            policy = widget.find("property[@name='sizePolicy']/sizepolicy")
+            assert policy is not None, widget.get("name")
+            assert policy.get("hsizetype") == "Ignored", widget.get("name")
+
+
 def test_every_widget_that_can_be_used_has_a_tool_tip(root):
     silent = {"QWidget", "QLabel", "QTabWidget", "ctkCollapsibleButton", "qMRMLWidget"}
     for widget in root.iter("widget"):
@@ -142,6 +150,8 @@ def test_everything_that_was_used_exists_in_slicer(panel, known, spin):
     for cls, name in sorted(pythonqt.used):
         # Qt's own and not listed; the last is of the application's own parent widget
         if cls.endswith("Layout") or cls == "QShortcut" or name == "isEntered":
+            continue
+        if name == "initViewItemOption":  # Qt 6 asks for an override of it when columns are fitted
             continue
         fact = known[cls]
         assert name in {*fact["members"], *fact["properties"], *fact["signals"]} or name == "connect", (cls, name)

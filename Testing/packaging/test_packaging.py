@@ -45,7 +45,7 @@ def test_every_file_of_the_logic_is_listed(repository):
     files = present(repository, "DeepRegLogic", "Resources/Models", "Resources/SampleData", "Resources/Scripts")
     scripts = [name for name in files if name.startswith("DeepRegLogic/") and name.endswith(".py")]
     agree(listed(repository, "CMakeLists.txt", "LOGIC_PYTHON_SCRIPTS"), scripts, "LOGIC_PYTHON_SCRIPTS")
-    resources = sorted(set(files) - set(scripts))
+    resources = sorted(name for name in set(files) - set(scripts) if "-lemniscate/" not in name)  # no toys for patients
     agree(listed(repository, "CMakeLists.txt", "LOGIC_PYTHON_RESOURCES"), resources, "LOGIC_PYTHON_RESOURCES")
 
 
@@ -118,7 +118,8 @@ for name in DeepRegLogic.__all__:
 """
     done = run([sys.executable, "-c", code], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    models = sorted([*(path.parent.name for path in (repository / "Resources/Models").glob("*/card.json")), ""])
+    cards = (repository / "Resources/Models").glob("*/card.json")
+    models = sorted(["", *(path.parent.name for path in cards if not path.parent.name.endswith("-lemniscate"))])
     assert done.stdout.strip() == str(models)
     help_text = run([sys.executable, installed / "Resources/Scripts/register.py", "--help"], cwd=tmp_path)
     assert help_text.returncode == 0, help_text.stderr
@@ -156,6 +157,27 @@ def test_catalogue_entry(repository):
     assert re.search(r"project\((\w+)\)", cmake).group(1) == "TemporalRegistration"
     assert re.search(r'EXTENSION_DEPENDS "(.*)"', cmake).group(1).split() == entry["build_dependencies"]
     assert re.search(r'EXTENSION_HOMEPAGE "(.*)"', cmake).group(1) + ".git" == entry["scm_url"]
+
+
+def test_addresses_of_the_catalogue_are_files_of_the_repository(repository):
+    cmake = (repository / "CMakeLists.txt").read_text(encoding="utf-8")
+    home = re.search(r'EXTENSION_HOMEPAGE "https://github.com/(.*)"', cmake).group(1)
+    for name, least in (("EXTENSION_ICONURL", 1), ("EXTENSION_SCREENSHOTURLS", 1)):
+        addresses = re.search(rf'{name} "(.*)"', cmake).group(1).split()
+        assert len(addresses) >= least
+        for address in addresses:
+            path = address.removeprefix(f"https://raw.githubusercontent.com/{home}/main/")
+            assert path != address, address
+            assert (repository / path).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n", path
+    assert (repository / "LICENSE.txt").read_text(encoding="utf-8").lstrip().startswith("Apache License")
+    module = (repository / "TemporalRegistration/TemporalRegistration.py").read_text(encoding="utf-8")
+    assert f"https://github.com/{home}#readme" in module
+
+
+def test_every_method_that_is_used_can_be_cited(repository):
+    text = (repository / "CITATION.cff").read_text(encoding="utf-8")
+    for words in ("TLRN", "DragNet", "VoxelMorph", "probabilistic diffeomorphic", "GradICON", "MONAI", "3D Slicer"):
+        assert words in text, words
 
 
 def test_icon_is_a_128_pixel_png(repository):

@@ -9,7 +9,7 @@ from DeepRegLogic import Cine, Grid, read_cine
 from DeepRegLogic.io.formats import seconds_in
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
-import slicer.util  # noqa: E402
+import slicer.util as util  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -42,6 +42,7 @@ def labels(tag="TriggerTime", unit="ms", text=LABELS, **more):
     return {"FrameLabels": text, "FrameIdentifyingDICOMTagName": tag, "FrameIdentifyingDICOMTagUnits": unit, **more}
 
 
+STRATEGY = "TemporalPosition_via_InstanceNumber*RepetitionTime"
 TRIGGERS = {"DICOM.triggerTime": LABELS.split(",")}
 TIMED = {
     "labels": {"attributes": labels()},
@@ -52,9 +53,7 @@ TIMED = {
     "triggers of frames by instance number": {"index": ("instance number", ""), "frames": TRIGGERS},
     "triggers and repetition times": {
         "frames": TRIGGERS,
-        "attributes": labels(
-            "Time", text="0,3.1,6.2,9.3", ParseStrategy="TemporalPosition_via_InstanceNumber*RepetitionTime"
-        ),
+        "attributes": labels("Time", text="0,3.1,6.2,9.3", ParseStrategy=STRATEGY),
     },
     "index": {"index": ("time", "ms"), "values": LABELS.split(",")},
     "index and labels": {"index": ("time", "ms"), "values": LABELS.split(","), "attributes": labels(text="1,2,3,4")},
@@ -72,7 +71,6 @@ def test_times_of_importers(case):
     assert notes == ()
 
 
-STRATEGY = "TemporalPosition_via_InstanceNumber*RepetitionTime"
 UNTIMED = {
     "nothing": ({}, "tells no times of its frames"),
     "instance numbers": ({"index": ("instance number", "")}, "tells no times of its frames"),
@@ -135,9 +133,10 @@ def test_what_is_no_unit_of_time(unit):
     assert seconds_in(unit) is None
 
 
-@pytest.mark.parametrize(
-    ("start", "step"), [(1.6e9, 0.04), (1.6e9, 0.001), (63113904000.0, 0.04), (0.0, 1e-4), (36000.0, 0.033)]
-)
+EPOCHS = [(1.6e9, 0.04), (1.6e9, 0.001), (63113904000.0, 0.04), (0.0, 1e-4), (36000.0, 0.033)]
+
+
+@pytest.mark.parametrize(("start", "step"), EPOCHS)
 def test_times_of_day_and_epoch_keep_all_frames(tmp_path, start, step):
     times = start + step * np.arange(30)
     frames = np.arange(30, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 5), np.uint8)
@@ -153,19 +152,7 @@ def test_times_of_day_and_epoch_keep_all_frames(tmp_path, start, step):
     np.testing.assert_allclose(read_cine(tmp_path / "a.seq.nrrd").times - start, step * np.arange(30), atol=1e-2 * step)
 
 
-NAMES = [
-    "rest & stress",
-    "&",
-    "a&b&c",
-    "&amp;",
-    "tab\there",
-    "bell\x07",
-    "<a>",
-    '"quoted"',
-    "a;b:c|d",
-    "Herz-Übung",
-    "%20&",
-]
+NAMES = ["rest & stress", "&", "a&b&c", "&amp;", "tab\there", "bell\x07", "<a>", '"quoted"', "a;b:c|d", "%20&", "Übung"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -175,9 +162,9 @@ def test_a_cine_of_any_name_is_saved_and_opened_again(tmp_path, name):
     kept = sequence.GetName()
     assert kept == nodeName(name)
     path = tmp_path / "scene.mrb"
-    assert slicer.util.saveScene(str(path))
+    assert util.saveScene(str(path))
     slicer.mrmlScene.Clear(0)
-    slicer.util.loadScene(str(path))
+    util.loadScene(str(path))
     (back,) = [node for node in slicer.mrmlScene.GetNodes() if node.IsA("vtkMRMLSequenceNode")]
     assert (back.GetName(), back.GetNumberOfDataNodes()) == (kept, 3)
     np.testing.assert_array_equal(cineFromSequence(back).frames, frames)
@@ -212,7 +199,7 @@ def test_points_that_are_not_placed_stay_so(missing):
     drawn = drawnOn(grid, markups=[node])
     placed = [n for n in range(3) if n not in missing]
     np.testing.assert_allclose(drawn.points, [(-places[n][0], -places[n][1], 0) for n in placed])
-    moved = drawn.markupsNode(0, drawn.points + (3.0, 0, 0), "moved")
+    moved = drawn.markupsNode(0, np.add(drawn.points, (3.0, 0, 0)), "moved")
     for n in range(3):
         assert moved.GetNthControlPointPositionStatus(n) == (PLACED if n in placed else UNPLACED)
         if n in placed:
@@ -235,7 +222,7 @@ def test_a_colour_sequence_that_the_application_wrote_is_read(tmp_path, componen
     pixels = np.random.default_rng(0).integers(0, 255, (4, depth, 6, 8, components)).astype(np.uint8)
     for t in range(4):
         node = slicer.vtkMRMLVectorVolumeNode()
-        slicer.util.updateVolumeFromArray(node, pixels[t])
+        util.updateVolumeFromArray(node, pixels[t])
         sequence.SetDataNodeAtValue(node, f"{0.04 * t:.2f}")
     storage = slicer.vtkMRMLVolumeSequenceStorageNode()
     storage.SetFileName(str(tmp_path / f"echo{suffix}"))

@@ -193,7 +193,7 @@ def test_display_and_references(added):
         )
         assert not shown.GetAutoWindowLevel()
     change = nodes.proxy(nodes.jacobian).GetDisplayNode()
-    assert (change.GetWindowLevelMin(), change.GetWindowLevelMax()) == (0.5, 1.5)
+    assert (change.GetWindowLevelMin(), change.GetWindowLevelMax()) == (0.0, 2.0)
     assert change.GetColorNode() is nodes.jacobianColors
     low, middle, high = (np.zeros(4) for _ in range(3))
     for index, color in ((0, low), (128, middle), (255, high)):

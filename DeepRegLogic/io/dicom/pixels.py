@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,14 @@ _DECODERS = (
     ("1.2.840.10008.1.2.4.8", "pyjpegls"),
     ("1.2.840.10008.1.2.4.9", "pylibjpeg-openjpeg"),
     ("1.2.840.10008.1.2.4.20", "pylibjpeg-openjpeg"),
+)
+# what pydicom 3 and 2.4 say where no decoder is installed
+_CANNOT_DECODE = (
+    "missing dependencies",
+    "missing required dependencies",
+    "Unable to decompress",
+    "no available",
+    "no pixel data handlers",
 )
 
 
@@ -70,14 +79,11 @@ def decode(dataset: Dataset, path: Path, apply_scale: bool = True) -> tuple[np.n
     ------
     InputError : no pixels, a file cut short, or a compression that needs a package which is not installed.
     """
-    from pydicom.pixels import apply_color_lut, pixel_array
-
     notes: tuple[str, ...] = ()
+    decoded = _decoded()
     try:
         check_left_over(dataset, path, stored_bytes(dataset))
-        values = pixel_array(dataset)
-        if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-            values = apply_color_lut(values, dataset)
+        values = decoded(dataset)
     except InputError:
         raise
     except Exception as error:  # decoders raise almost anything on damaged data
@@ -91,12 +97,47 @@ def decode(dataset: Dataset, path: Path, apply_scale: bool = True) -> tuple[np.n
     return values, notes
 
 
+def _decoded() -> Callable[[Dataset], np.ndarray]:
+    """What decodes all pixels of a dataset, colours as RGB: by pydicom 3, or by 2.4, which Slicer 5.10 has.
+
+    Raises
+    ------
+    ImportError : pydicom is neither.
+    """
+    try:
+        from pydicom.pixels import apply_color_lut, pixel_array
+    except ImportError:
+        return _decoded_by_2_4()
+
+    def decoded(dataset: Dataset) -> np.ndarray:
+        values = pixel_array(dataset)
+        return apply_color_lut(values, dataset) if _kind(dataset) == "PALETTE COLOR" else values
+
+    return decoded
+
+
+def _decoded_by_2_4() -> Callable[[Dataset], np.ndarray]:
+    from pydicom.pixel_data_handlers.util import apply_color_lut, convert_color_space
+
+    def decoded(dataset: Dataset) -> np.ndarray:
+        values, kind = dataset.pixel_array, _kind(dataset)
+        if kind in ("YBR_FULL", "YBR_FULL_422"):  # from 3 on pydicom does this by itself
+            return convert_color_space(values, kind, "RGB")
+        return apply_color_lut(values, dataset) if kind == "PALETTE COLOR" else values
+
+    return decoded
+
+
+def _kind(dataset: Dataset) -> str:
+    return str(dataset.get("PhotometricInterpretation"))
+
+
 def _why(dataset: Dataset, path: Path, error: Exception) -> str:
     if "PixelData" not in dataset:
         return f"'{path}' holds no pixels, or is cut short before them."
     syntax = dataset.file_meta.get("TransferSyntaxUID", "")
     text = str(error)
-    if "missing dependencies" in text or "Unable to decompress" in text or "no available" in text.lower():
+    if any(words in text for words in _CANNOT_DECODE):
         package = next((package for uid, package in _DECODERS if str(syntax).startswith(uid)), None)
         way = f"install the Python package {package}" if package else "convert it to an uncompressed transfer syntax"
         return f"'{path}' is compressed as '{getattr(syntax, 'name', syntax)}', which cannot be decoded here; {way}."

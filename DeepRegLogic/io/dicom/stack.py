@@ -130,7 +130,7 @@ def _phases(slices: Sequence[Slice], groups: list[list[int]], name: str) -> Deci
     for reading in found:
         if reading.clock.family not in ("beat", "position") or reading.repeated is None:
             continue
-        if decision and reading in decision.followed and any(reading.told_apart(r) for r in decision.followed):
+        if decision and any(reading.told_apart(other) for other in decision.followed):
             continue
         place, twice = reading.repeated
         raise InputError(

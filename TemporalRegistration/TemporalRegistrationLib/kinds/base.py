@@ -10,6 +10,7 @@ import slicer
 from DeepRegLogic.zoo import Card, damaged_models, list_models
 
 from ..i18n import _
+from ..nodes.names import LENGTH
 from ..show.views import Shown
 from ..steps import Task
 
@@ -48,16 +49,20 @@ class Kind(ABC):
         return {card.name: (card.title, card.summary) for card in list_models() if self.canUse(card)} | damaged
 
     def canUse(self, card: Card) -> bool:
-        """Whether a model can do it."""
-        return self.capability in card.capabilities
+        """Whether a model can do it, with images of patients."""
+        return self.capability in card.capabilities and card.is_for_patients
 
     @abstractmethod
     def whyNot(self, settings) -> str:
         """What keeps it from being run, in a few words, or ""."""
 
     @abstractmethod
-    def offer(self, settings) -> str:
-        """What a run will do."""
+    def offer(self, settings, length: int | None = LENGTH) -> str:
+        """What a run will do; names in at most ``length`` characters."""
+
+    def canSlice(self, settings) -> bool:
+        """Whether the middle slice of the input can be followed by itself."""
+        return False
 
     @abstractmethod
     def task(self, settings) -> Task:
@@ -75,6 +80,10 @@ class Kind(ABC):
     @abstractmethod
     def switches(self, nodes) -> set[str]:
         """The switches that mean something for these results: "compensated", "labels", "points", "motion", and maps."""
+
+    def ndim(self, nodes) -> int:
+        """2 where the results are of single slices, else 3: areas or volumes change."""
+        return 3
 
     @abstractmethod
     def mainVolume(self, nodes) -> slicer.vtkMRMLVolumeNode | None:

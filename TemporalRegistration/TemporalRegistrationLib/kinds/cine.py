@@ -16,8 +16,9 @@ from DeepRegLogic.service import exchange
 from ..i18n import _
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.files import suffixOf, writeNodes
+from ..nodes.names import LENGTH, short
 from ..nodes.regions import regionOf
-from ..nodes.sequences import framesOf, headerOf
+from ..nodes.sequences import framesOf, headerOf, isCine
 from ..nodes.tables import PROVENANCE
 from ..nodes.volumes import gridOfVolume
 from ..show import display, doubts, layouts, views
@@ -90,12 +91,17 @@ class CineKind(Kind):
             return reason
         if not sequenceNode:
             return _("Select a cine")
+        if not isCine(sequenceNode):
+            return _("Select a sequence of images")
         if sequenceNode.GetNumberOfDataNodes() < 2:
             return _("Select a cine of at least two frames")
         return "" if settings.model in self.models() else _("Choose an installed model")
 
-    def offer(self, settings) -> str:
-        name, count = settings.inputSequence.GetName(), settings.inputSequence.GetNumberOfDataNodes()
+    def canSlice(self, settings) -> bool:
+        return gridOfVolume(settings.inputSequence.GetNthDataNode(0)).ndim == 3
+
+    def offer(self, settings, length: int | None = LENGTH) -> str:
+        name, count = short(settings.inputSequence.GetName(), length), settings.inputSequence.GetNumberOfDataNodes()
         return _("Follow the motion of '{name}' ({count} frames)").format(name=name, count=count)
 
     def task(self, settings) -> CineTask:
@@ -120,6 +126,9 @@ class CineKind(Kind):
         found = {"compensated", "motion", *(name for name in nodes.maps if MAPS[name].kind == OVERLAY)}
         found |= {"labels"} if nodes.labels is not None else set()
         return found | ({"points"} if nodes.points else set())
+
+    def ndim(self, nodes: MotionNodes) -> int:
+        return gridOfVolume(nodes.cine.GetNthDataNode(0)).ndim
 
     def mainVolume(self, nodes: MotionNodes) -> slicer.vtkMRMLVolumeNode | None:
         return self._moving(nodes)
@@ -148,9 +157,11 @@ class CineKind(Kind):
         )
         if shown.compare == views.SIDE_BY_SIDE:
             layouts.fillComparison(moving, compensated, nodes.proxy(nodes.difference))
+            layouts.showDifferenceLegend(nodes.proxy(nodes.difference))
+        ndim = self.ndim(nodes)
         for name, proxy in overlays.items():
             entry = MAPS[name]
-            title = _(entry.title) + (f" ({entry.unit})" if entry.unit else "")
+            title = _(entry.title_of(ndim)) + (f" ({entry.unit})" if entry.unit else "")
             views.showLegend(proxy, proxy is foreground, title)
             if entry.above:
                 display.showOnlyAbove(proxy, shown.above)

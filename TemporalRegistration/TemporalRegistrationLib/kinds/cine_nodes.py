@@ -27,6 +27,7 @@ from DeepRegLogic.results.results import Results
 from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
+from ..nodes.names import short
 from ..nodes.sequences import browserOf, emptyLike, synchronize
 from ..nodes.tables import curveTable, qualityTable
 from ..nodes.transforms import transformNodeFromField
@@ -162,7 +163,7 @@ def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, draw
     checkUnchanged(results.motion, sequenceNode)
     built = yield from _sequences(results, sequenceNode, drawn)
     checkUnchanged(results.motion, sequenceNode)
-    name, grid = sequenceNode.GetName(), results.motion.grid
+    name, grid = short(sequenceNode.GetName()), results.motion.grid
     quality = qualityTable(results, sequenceNode)
     tables = {curve: curveTable(curve, results, sequenceNode) for curve in results.curves}
     colors = {
@@ -207,9 +208,10 @@ def _sequences(
     results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn
 ) -> Steps[dict[str, slicer.vtkMRMLSequenceNode]]:
     """The result sequences by role, not yet in the scene; one node a step."""
-    name, count, makers, built = sequenceNode.GetName(), len(results.motion), _makers(results, drawn), {}
+    name, count, makers, built = short(sequenceNode.GetName()), len(results.motion), _makers(results, drawn), {}
     for number, (role, (noun, make)) in enumerate(makers.items()):
-        title = f"{name} {noun}"
+        # what is drawn into the views is called as what it follows
+        title = noun if role.startswith("points") else f"{name} {noun}"
         built[role] = sequence = emptyLike(sequenceNode, title)
         for t in range(count):
             yield (number + t / count) / len(makers), _("Building {title}").format(title=title)
@@ -242,7 +244,7 @@ def _makers(results: Results, drawn: Drawn) -> dict[str, tuple[str, Maker]]:
         )
     for number, markups in enumerate(drawn.markups):
         makers[f"points{number}"] = (
-            _("followed {markups}").format(markups=markups.GetName()),
+            _("{markups} followed").format(markups=short(markups.GetName())),
             lambda t, title, number=number: drawn.markupsNode(number, results.followed[t], title),
         )
     return makers
@@ -307,4 +309,4 @@ def _arrange(
     for role in ("toReference", "toFrame"):
         display.prepareTransformDisplay(proxies[role], cineProxy, grid)
     listed = [*proxies.values(), *(node for node in others if not node.GetHideFromEditors())]
-    transaction.groupInFolder(_("{name} motion").format(name=cineProxy.GetName()), cineProxy, listed)
+    transaction.groupInFolder(_("{name} motion").format(name=short(cineProxy.GetName())), cineProxy, listed)

@@ -27,7 +27,7 @@ from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn, refuseTransform
 from ..nodes.files import suffixOf, writeNodes
-from ..nodes.names import nodeName
+from ..nodes.names import LENGTH, nodeName, short
 from ..nodes.sequences import browserOf, imageFromVolume, synchronize
 from ..nodes.tables import PROVENANCE
 from ..nodes.transforms import transformNodeFromField
@@ -268,11 +268,11 @@ class GenerateKind(Kind):
             return _("Select a frame that the sequence has")
         return "" if settings.generateModel in self.models() else _("Choose a model that can generate")
 
-    def offer(self, settings) -> str:
+    def offer(self, settings, length: int | None = LENGTH) -> str:
         text = _("Generate {count} cines of {frames} frames from '{name}'")
         if settings.samples == 1:
             text = _("Generate a cine of {frames} frames from '{name}'")
-        name = settings.generateInput.GetName()
+        name = short(settings.generateInput.GetName(), length)
         return text.format(count=settings.samples, frames=settings.sampleFrames, name=name)
 
     def task(self, settings) -> GenerateTask:

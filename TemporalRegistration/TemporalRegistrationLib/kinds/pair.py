@@ -19,9 +19,11 @@ from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.files import suffixOf, writeNodes
+from ..nodes.names import LENGTH, short
 from ..nodes.regions import regionOf
 from ..nodes.sequences import imageFromVolume
 from ..nodes.tables import PROVENANCE
+from ..nodes.volumes import gridOfVolume
 from ..show import display, layouts, views
 from ..steps import Steps
 from .base import Kind, isThere, refinementModels
@@ -107,8 +109,9 @@ class PairKind(Kind):
             return _("Select two different volumes")
         return "" if settings.pairModel in self.models() else _("Choose an installed model")
 
-    def offer(self, settings) -> str:
-        names = {"moving": settings.movingVolume.GetName(), "fixed": settings.fixedVolume.GetName()}
+    def offer(self, settings, length: int | None = LENGTH) -> str:
+        volumes = {"moving": settings.movingVolume, "fixed": settings.fixedVolume}
+        names = {role: short(volume.GetName(), length) for role, volume in volumes.items()}
         return _("Register '{moving}' to '{fixed}'").format(**names)
 
     def task(self, settings) -> PairTask:
@@ -135,6 +138,9 @@ class PairKind(Kind):
     def switches(self, nodes: PairNodes) -> set[str]:
         return {"compensated", "motion", *nodes.maps, *(["labels"] if nodes.labels is not None else [])}
 
+    def ndim(self, nodes: PairNodes) -> int:
+        return gridOfVolume(nodes.warped).ndim
+
     def mainVolume(self, nodes: PairNodes) -> None:
         return None
 
@@ -157,9 +163,11 @@ class PairKind(Kind):
         )
         if shown.compare == views.SIDE_BY_SIDE:
             layouts.fillComparison(moving, nodes.warped, nodes.difference)
+            layouts.showDifferenceLegend(nodes.difference)
         for name, volume in nodes.maps.items():
             entry = MAPS[name]
-            views.showLegend(volume, volume is foreground, _(entry.title) + (f" ({entry.unit})" if entry.unit else ""))
+            title = _(entry.title_of(self.ndim(nodes))) + (f" ({entry.unit})" if entry.unit else "")
+            views.showLegend(volume, volume is foreground, title)
             if entry.above:
                 display.showOnlyAbove(volume, shown.above)
         if nodes.labels is not None and not nodes.labels.IsA("vtkMRMLLabelMapVolumeNode"):

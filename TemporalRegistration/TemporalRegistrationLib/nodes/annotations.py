@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 import slicer
+import slicer.util
 
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid, flip_lps_ras
@@ -128,8 +129,11 @@ def _segmentsOfLabels(labels: Labels) -> tuple[Segment, ...]:
 
 def _copyOf(node: slicer.vtkMRMLMarkupsNode) -> slicer.vtkMRMLMarkupsNode:
     copy = node.NewInstance()
-    copy.CopyContent(node)
-    copy.SetName(node.GetName())
+    with slicer.util.NodeModify(copy):
+        copy.CopyContent(node)
+        copy.SetName(node.GetName())
+        for number in range(copy.GetNumberOfMeasurements()):
+            copy.GetNthMeasurement(number).SetEnabled(False)  # it asks the scene for its unit, and there is none
     return copy
 
 

@@ -14,17 +14,30 @@ import slicer.util
 
 from DeepRegLogic.cine import Cine
 from DeepRegLogic.errors import InputError
+from DeepRegLogic.grid import Grid
 from DeepRegLogic.io.formats import multivolume_times, numbers, seconds_in, spelled, usable_times
+from DeepRegLogic.progress import Reporter
 from DeepRegLogic.service.exchange import cine_header
 
 from ..i18n import _
+from ..steps import Steps, runSteps
 from . import transaction
 from .annotations import refuseTransform
 from .names import nameNotes, nodeName
 from .volumes import colourNotes, gridOfVolume, pixelsOfVolume, volumeNodeFromArray
 
+IMAGES = ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
 _FRAME = "frame"  # the index of frames that are numbered on purpose
 _MULTIVOLUME = ("FrameLabels", "FrameIdentifyingDICOMTagName", "FrameIdentifyingDICOMTagUnits", "ParseStrategy")
+
+
+def isCine(node: slicer.vtkMRMLNode | None) -> bool:
+    """Whether a node is a sequence of grey or colour images; one that was made of a cine counts where it is a cine of
+    its own (generated), not where it is a map of it."""
+    if node is None or not node.IsA("vtkMRMLSequenceNode") or node.GetNumberOfDataNodes() == 0:
+        return False
+    source = transaction.inputOf(node)
+    return node.GetDataNodeClassName() in IMAGES and not (source is not None and transaction.isResultOf(node, source))
 
 
 def _times(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -125,24 +138,44 @@ def addCine(cine: Cine) -> slicer.vtkMRMLSequenceNode:
     ------
     InputError : frame times that lie so close together that the application takes frames for one another.
     """
+    return runSteps(cineSteps(cine), Reporter())
+
+
+def cineSteps(cine: Cine) -> Steps[slicer.vtkMRMLSequenceNode]:
+    """``addCine`` in steps, of which the last changes the scene."""
     values = spelled(cine.times)
     sequenceNode = slicer.vtkMRMLSequenceNode()
     sequenceNode.SetName(nodeName(cine.name))
     sequenceNode.SetIndexName("time" if cine.time_unit else _FRAME)
     sequenceNode.SetIndexUnit(cine.time_unit)
+    step = float(np.median(np.diff(cine.times))) if len(cine) > 1 else 1.0
     if len(cine) > 1:
         # frames are told apart by their index value, to within this tolerance
         tolerance = min(sequenceNode.GetNumericIndexValueTolerance(), 0.1 * float(np.diff(cine.times).min()))
         sequenceNode.SetNumericIndexValueTolerance(tolerance)
-    for value, frame in zip(values, cine.frames, strict=True):
+    for number, (value, frame) in enumerate(zip(values, cine.frames, strict=True), start=1):
         sequenceNode.SetDataNodeAtValue(volumeNodeFromArray(frame, cine.grid, cine.name), value)  # keeps a deep copy
+        text = _("Adding frame {number} of {count}").format(number=number, count=len(cine))
+        yield number / (len(cine) + 1), text
     if sequenceNode.GetNumberOfDataNodes() != len(cine):
         reason = _("The frame times of '{name}' lie too close together for a sequence; number the frames instead.")
         raise InputError(reason.format(name=cine.name))
     with transaction.batch(), transaction.allOrNothing():
         slicer.mrmlScene.AddNode(sequenceNode)
-        browserOf(sequenceNode)
+        browser = browserOf(sequenceNode)
+        if cine.time_unit == "s":  # as fast as it was
+            browser.SetPlaybackRateFps(min(60.0, max(1.0, round(1.0 / step, 1))))
     return sequenceNode
+
+
+def middleSlice(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
+    """The middle slice of a sequence of stacks as a cine; raises InputError as ``cineFromSequence`` does."""
+    cine = cineFromSequence(sequenceNode)
+    grid, k = cine.grid, cine.grid.size[2] // 2
+    origin = tuple(grid.matrix[:3, 3] + k * grid.matrix[:3, 2])
+    plane = Grid((*grid.size[:2], 1), grid.spacing, origin, grid.direction)
+    times = cine.times if cine.time_unit else None
+    return Cine(cine.frames[:, k], plane, times, name=_("{name} slice {k}").format(name=cine.name, k=k + 1))
 
 
 def browserOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode:

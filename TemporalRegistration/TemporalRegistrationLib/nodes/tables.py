@@ -16,7 +16,7 @@ from DeepRegLogic.results.quality import FrameQuality
 from DeepRegLogic.results.results import Results
 
 from ..i18n import _
-from .names import nodeName
+from .names import nodeName, short
 
 PROVENANCE = "TemporalRegistration.Provenance"
 
@@ -33,7 +33,7 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     """A table, not yet in the scene, with the quality of every frame and the figures of every map."""
     motion = results.motion
     node = slicer.vtkMRMLTableNode()
-    node.SetName(nodeName(_("{name} motion quality").format(name=sequenceNode.GetName())))
+    node.SetName(nodeName(_("{name} motion quality").format(name=short(sequenceNode.GetName()))))
     node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
     columns = _frameColumns(sequenceNode)
     for field in dataclasses.fields(FrameQuality) if motion.quality else ():
@@ -46,6 +46,54 @@ def qualityTable(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode) -> 
     for (name, statistic), values in results.statistics.items():
         columns.append((_column(f"{name} {statistic}", values), results.maps[name].unit))
     return _withColumns(node, columns)
+
+
+# a figure of every frame as the panel shows it: column, header with its unit, what it is multiplied by, format
+_SHOWN = (
+    ("error before", "before %", 100.0, ".1f"),
+    ("error after", "after %", 100.0, ".1f"),
+    ("motion max", "moves mm", 1.0, ".1f"),
+    ("folded", "folds %", 100.0, ".2g"),
+    ("uncertainty mean", "\N{PLUS-MINUS SIGN} mm", 1.0, ".1f"),
+)
+_SHOWN_TAG = "TemporalRegistration.Quality"
+
+
+def shownTable(table: slicer.vtkMRMLTableNode | None) -> slicer.vtkMRMLTableNode | None:
+    """The figures of a table of quality that tell most, with short headers, units and few digits; texts.
+
+    There is one such node in a scene; it is not listed and not saved.
+    """
+    old = slicer.mrmlScene.GetSingletonNode(_SHOWN_TAG, "vtkMRMLTableNode")
+    if old is not None:
+        slicer.mrmlScene.RemoveNode(old)
+    if table is None:
+        return None
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(_("Quality"))
+    node.SetSingletonTag(_SHOWN_TAG)
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    data = table.GetTable()
+    node.AddColumn(_texts("#", [f"{n}" for n in range(data.GetNumberOfRows())]))
+    index, unit = data.GetColumnName(1), table.GetColumnUnitLabel(data.GetColumnName(1))
+    values = columnOf(table, index)
+    if values is not None and unit:
+        node.AddColumn(_texts(f"{index} {unit}", [f"{value:.{2 if unit == 's' else 0}f}" for value in values]))
+    for column, header, factor, digits in _SHOWN:
+        values = columnOf(table, column)
+        if values is not None:
+            node.AddColumn(_texts(_(header), [format(factor * value, digits) for value in values]))
+            node.SetColumnDescription(_(header), table.GetColumnDescription(column) or column)
+    return slicer.mrmlScene.AddNode(node)
+
+
+def _texts(name: str, values: Iterable[str]) -> vtk.vtkStringArray:
+    column = vtk.vtkStringArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(value)
+    return column
 
 
 def pairTable(motion: Motion, name: str) -> slicer.vtkMRMLTableNode:
@@ -70,8 +118,8 @@ def curveTable(name: str, results: Results, sequenceNode: slicer.vtkMRMLSequence
     """A table, not yet in the scene, with the series of a curve of ``CURVES``; those with a band have three columns."""
     entry, grid = CURVES[name], results.motion.grid
     node = slicer.vtkMRMLTableNode()
-    shown = _("{name} {curve} over time").format(name=sequenceNode.GetName(), curve=_(entry.title_of(grid)))
-    node.SetName(nodeName(shown))
+    title = _("{name} {curve} over time")
+    node.SetName(nodeName(title.format(name=short(sequenceNode.GetName()), curve=_(entry.title_of(grid)))))
     columns = _frameColumns(sequenceNode)
     for key, series in results.curves[name].items():
         title, values = results.curve_title(entry, key), np.reshape(series, (len(series), -1))
@@ -85,11 +133,7 @@ def _column(name: str, values: Iterable) -> vtk.vtkAbstractArray:
     """Numbers, or texts of what are several numbers."""
     values = list(values)
     if values and isinstance(values[0], (tuple, list)):
-        texts = vtk.vtkStringArray()
-        texts.SetName(name)
-        for value in values:
-            texts.InsertNextValue(" ".join(str(n) for n in value))
-        return texts
+        return _texts(name, (" ".join(str(n) for n in value) for value in values))
     column = vtk.vtkDoubleArray()
     column.SetName(name)
     for value in values:
@@ -108,11 +152,7 @@ def _frameColumns(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[tuple[vtk.vt
     name, unit = sequenceNode.GetIndexName() or "index", sequenceNode.GetIndexUnit() or ""
     if sequenceNode.GetIndexType() == sequenceNode.NumericIndex:
         return [(frames, ""), (_column(name, map(float, values)), unit)]
-    index = vtk.vtkStringArray()
-    index.SetName(name)
-    for value in values:
-        index.InsertNextValue(value)
-    return [(frames, ""), (index, unit)]
+    return [(frames, ""), (_texts(name, values), unit)]
 
 
 def _withColumns(

@@ -26,9 +26,14 @@ def gridOfVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> Grid:
     image = volumeNode.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise InputError(_("The volume '{name}' holds no image.").format(name=volumeNode.GetName()))
+    return Grid.from_ras_matrix(image.GetDimensions(), matrixOfVolume(volumeNode))
+
+
+def matrixOfVolume(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """``[4, 4]``: from voxels (i, j, k) to RAS mm."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
-    return Grid.from_ras_matrix(image.GetDimensions(), slicer.util.arrayFromVTKMatrix(matrix))
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def pixelsOfVolume(volumeNode: slicer.vtkMRMLVolumeNode, grid: Grid) -> np.ndarray:

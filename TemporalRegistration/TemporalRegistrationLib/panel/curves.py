@@ -7,6 +7,7 @@ import vtk
 
 from ..kinds import KINDS
 from ..nodes import transaction
+from ..nodes.tables import shownTable
 from ..show import charts, doubts
 
 
@@ -22,6 +23,7 @@ class CurvesPart:
         self._series: set[str] = set()
         self._plotView = None
         ui.chartButton.connect("clicked(bool)", self._onShowCurves)
+        ui.qualityTableView.verticalHeader().hide()  # it counts from 1, frames from 0
 
     def setResults(self, nodes: object | None) -> None:
         ui = self._ui
@@ -32,7 +34,8 @@ class CurvesPart:
             section.enabled = cine is not None
             section.collapsed = cine is None
         self._tell()
-        ui.qualityTableView.setMRMLTableNode(cine.table if cine is not None else None)
+        ui.qualityTableView.setMRMLTableNode(shownTable(cine.table if cine is not None else None))
+        ui.qualityTableView.resizeColumnsToContents()
         ui.ejectionLabel.text = doubts.sizesText(cine.sizes) if cine is not None and cine.sizes is not None else ""
         ui.ejectionLabel.visible = bool(ui.ejectionLabel.text)
         self._markers, self._series = [], set()

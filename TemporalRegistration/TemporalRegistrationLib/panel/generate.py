@@ -13,7 +13,6 @@ class GeneratePart(Part):
 
     def __init__(self, ui, settings) -> None:
         super().__init__(ui, settings)
-        ui.generateSelector.addAttribute("vtkMRMLSequenceNode", "DataNodeClassName", "vtkMRMLScalarVolumeNode")
         ui.taskTabWidget.connect("currentChanged(int)", self._onTab)
         ui.generateFrameSlider.connect("valueChanged(double)", self._onFrame)
         self._numbers = {

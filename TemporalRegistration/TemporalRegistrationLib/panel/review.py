@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 import slicer
 
-from DeepRegLogic.results.maps import overlays
+from DeepRegLogic.results.maps import Map, overlays
 
 from ..i18n import _
 from ..kinds import KINDS
@@ -39,18 +39,19 @@ class ReviewPart(Part):
                 box.addItem(title, value)
             box.connect("currentIndexChanged(int)", self._onChoice)
         ui.opacitySlider.connect("valueChanged(int)", self._onChoice)
-        self._colors = {name: self._addSwitch(name, number) for number, name in enumerate(overlays())}
+        self._colors = {name: self._addSwitch(name, entry) for name, entry in overlays().items()}
         for shortcut in ui.playWidget.findChildren(qt.QShortcut):
             # the widget also answers to the keys of the application's own toolbar, and neither would hear them then
             if "+" in shortcut.key.toString():
                 shortcut.enabled = False
         ui.reviewCollapsibleButton.collapsed = True
 
-    def _addSwitch(self, name: str, number: int):
-        """A switch for a map, two in a row."""
-        box = qt.QCheckBox(_(overlays()[name].title))
+    def _addSwitch(self, name: str, entry: Map):
+        """A switch for a map, two in a row; those for who asks for more are among the advanced options."""
+        widget = self._ui.advancedOverlaysWidget if entry.advanced else self._ui.overlaysWidget
+        box, number = qt.QCheckBox(_(entry.title)), widget.layout().count()
         box.objectName = f"{name}CheckBox"
-        self._ui.overlaysWidget.layout().addWidget(box, number // 2, number % 2)
+        widget.layout().addWidget(box, number // 2, number % 2)
         setattr(self._ui, box.objectName, box)
         box.connect("toggled(bool)", lambda on, name=name: self._onColor(name, on))
         return box
@@ -79,6 +80,7 @@ class ReviewPart(Part):
             getattr(ui, f"{name}CheckBox").enabled = name in self._available
         for name, box in self._colors.items():
             box.enabled, entry = name in self._available, overlays()[name]
+            box.text = _(entry.title_of(kind.ndim(nodes) if kind is not None else 3))
             lacks = entry.needs_covariance and nodes is not None and not box.enabled
             box.toolTip = _("This model gives no uncertainty") if lacks else _(entry.explanation)
         self.refresh()
@@ -117,8 +119,11 @@ class ReviewPart(Part):
         # what the user shows otherwise stays until a switch is used
         inViews = (self.nodes, shown)
         if inViews != self._inViews:
+            compared = self._inViews is not None and self._inViews[1].compare == views.SIDE_BY_SIDE
             self._inViews = inViews
             kind.show(self.nodes, shown, settings)
+            if shown.compare == views.SIDE_BY_SIDE and not compared:
+                qt.QTimer.singleShot(0, layouts.fitComparison)
 
     def _onChoice(self, _index: int) -> None:
         settings, ui = self._toStore, self._ui

@@ -13,10 +13,12 @@ import slicer
 import slicer.util
 
 from DeepRegLogic.errors import RegistrationError
+from DeepRegLogic.service.packages import REQUIREMENTS, lacking, version_of
 
 from ..i18n import _
 
-TORCH = ">=2.4"
+_TORCH = next(line for line in REQUIREMENTS if line.startswith("torch"))
+TORCH = _TORCH.removeprefix("torch")
 VARIABLE = "TEMPORAL_REGISTRATION_PYTHON"
 SETTING = "TemporalRegistration/Python"
 # memory that was freed is kept for the next use: getting it anew from the system costs more than the computation
@@ -82,7 +84,7 @@ def ensurePackages(requirementsFile: str | Path) -> None:
     RegistrationError : something is missing and was not installed; the sentence says what to do.
     """
     _ensureTorch()
-    missing = [line for line in _requirements(requirementsFile) if not _isInstalled(line)]
+    missing = lacking(_requirements(requirementsFile))
     if not missing:
         return
     names = ", ".join(missing)
@@ -92,7 +94,7 @@ def ensurePackages(requirementsFile: str | Path) -> None:
         text = _("The Python packages {names} could not be installed: {reason}")
         raise RegistrationError(text.format(names=names, reason=error)) from error
     importlib.invalidate_caches()
-    if not all(map(_isInstalled, missing)):
+    if lacking(missing):
         text = _("The Python packages {names} are needed and were not installed.")
         raise RegistrationError(text.format(names=names))
 
@@ -102,27 +104,15 @@ def _requirements(requirementsFile: str | Path) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _isInstalled(requirement: str) -> bool:
-    name = requirement.partition(">=")[0]
-    if importlib.util.find_spec(name) is not None:
-        return True
-    return bool(_version(name))  # some are imported by another name
-
-
-def _version(name: str) -> str:
-    """The version of an installed package, "" where it is not there."""
-    from importlib import metadata  # takes long to load, and most often nobody asks
-
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def _ensureTorch() -> None:
     """PyTorch comes from the extension of that name, which finds the build for the computer's graphics card."""
-    if importlib.util.find_spec("torch") is not None:
+    if not lacking([_TORCH]):
         return
+    if found := version_of("torch"):
+        text = _(
+            "PyTorch {found} is too old, {wanted} is needed; update it in the module 'PyTorch' and restart Slicer."
+        )
+        raise RegistrationError(text.format(found=found, wanted=TORCH.removeprefix(">=")))
     try:
         from PyTorchUtils import PyTorchUtilsLogic
     except ModuleNotFoundError as error:
@@ -135,7 +125,7 @@ def _ensureTorch() -> None:
 
 def _install(requirements: list[str]) -> None:
     """Ask, and install with Slicer's pip, which must leave what other extensions use as it is."""
-    installed = [(name, _version(name)) for name in ("numpy", "torch")]
+    installed = [(name, version_of(name)) for name in ("numpy", "torch")]
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in installed if version))

@@ -74,6 +74,11 @@ class Job:
     def isActive(self) -> bool:
         return self.state in (State.STARTING, State.RUNNING, State.WRITING)
 
+    @property
+    def isCancelling(self) -> bool:
+        """Whether it was told to stop and has not stopped yet."""
+        return self._cancelling and self.isActive
+
     def start(self) -> Job:
         """Begin; what goes wrong from here on ends in the state FAILED.
 

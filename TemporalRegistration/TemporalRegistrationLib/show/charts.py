@@ -18,6 +18,7 @@ from ..i18n import _
 from ..nodes.names import nodeName
 from ..nodes.segmentations import LABEL_COLORS
 
+_LEGEND_ROOM = 0.35  # of the length of the curves
 _MARKER_COLOR = (0.45, 0.45, 0.45)
 
 
@@ -85,6 +86,10 @@ def _chart(
     chart.SetTitle(name)
     chart.SetXAxisTitle(f"{x} ({unit})" if unit else x)
     chart.SetYAxisTitle(title)
+    chart.SetLegendFontSize(11)
+    first, last = table.GetTable().GetColumnByName(x).GetRange()
+    chart.SetXAxisRangeAuto(False)  # the legend is drawn over the right end
+    chart.SetXAxisRange(first, last + _LEGEND_ROOM * (last - first))
     nodes = {f"{role}Chart": chart}
     for number, column in enumerate(present):
         nodes[f"{role}Series{number}"] = _series(

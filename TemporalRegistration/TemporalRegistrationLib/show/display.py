@@ -49,10 +49,12 @@ def showMap(volumeNode: slicer.vtkMRMLScalarVolumeNode, entry: Map, colors: slic
 def showDifference(
     volumeNode: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLVolumeNode, colors: slicer.vtkMRMLColorNode
 ) -> None:
-    """Show a difference of images in diverging colours, over half the window of the image ``source``."""
+    """Show a difference of images in diverging colours, over about a quarter of the window of the image ``source`` to
+    either side: a round number, which its scale shows."""
     displayNode, model = volumeNode.GetDisplayNode(), source.GetDisplayNode()
     displayNode.SetAutoWindowLevel(False)
-    displayNode.SetWindowLevel(model.GetWindow() if model is not None and model.GetWindow() > 0 else 1.0, 0.0)
+    window = model.GetWindow() if model is not None and model.GetWindow() > 0 else 1.0
+    displayNode.SetWindowLevel(2 * float(f"{window / 4:.1g}"), 0.0)
     displayNode.SetAndObserveColorNodeID(colors.GetID())
 
 

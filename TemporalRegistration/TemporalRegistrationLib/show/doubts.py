@@ -39,20 +39,27 @@ def sentence(table: slicer.vtkMRMLTableNode, limit: float = DOUBTFUL_MM) -> str:
 
 
 def sizesText(table: slicer.vtkMRMLTableNode) -> str:
-    """Largest and smallest size of every label, and the ejection fraction, one label a line."""
-    lines = []
-    for index in range(2, table.GetTable().GetNumberOfColumns()):
-        name = table.GetTable().GetColumnName(index)
+    """Largest and smallest size of every label and when it is so, and the ejection fraction, one label a line."""
+    lines, index = [], table.GetTable().GetColumnName(1)
+    times, unit = columnOf(table, index), table.GetColumnUnitLabel(index)
+
+    def when(frame: int) -> str:
+        if times is None or not unit:
+            return _("frame {frame}").format(frame=frame)
+        return f"{times[frame]:.{2 if unit == 's' else 0}f} {unit}"
+
+    for number in range(2, table.GetTable().GetNumberOfColumns()):
+        name = table.GetTable().GetColumnName(number)
         sizes = columnOf(table, name)
-        largest, smallest = float(sizes.max()), float(sizes.min())
+        first, last = int(sizes.argmax()), int(sizes.argmin())
+        largest, smallest = float(sizes[first]), float(sizes[last])
         if largest <= 0:
             continue
         if table.GetColumnUnitLabel(name) == "ml":
-            text = _("{name}: EDV {largest:.1f} ml, ESV {smallest:.1f} ml, EF {change:.0f} %")
+            text = _("{name}: EDV {largest:.1f} ml ({first}), ESV {smallest:.1f} ml ({last}), EF {change}")
         else:
-            text = _(
-                "{name}: 2D area {largest:.0f} to {smallest:.0f} mm\N{SUPERSCRIPT TWO}, area change {change:.0f} %"
-            )
-        change = 100 * (largest - smallest) / largest
-        lines.append(text.format(name=name, largest=largest, smallest=smallest, change=change))
+            text = _("{name}: area {largest:.0f} mm\N{SUPERSCRIPT TWO} ({first}) to {smallest:.0f} ({last}), {change}")
+        change = f"{100 * (largest - smallest) / largest:.0f}\N{NO-BREAK SPACE}%"
+        values = {"name": name, "largest": largest, "smallest": smallest, "change": change}
+        lines.append(text.format(**values, first=when(first), last=when(last)))
     return "\n".join(lines)

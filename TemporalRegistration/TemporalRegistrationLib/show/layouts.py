@@ -7,16 +7,22 @@ import slicer.util
 import vtk
 
 from ..i18n import _
+from . import views
 
 COMPARISON = 7310  # any number that no other layout has
+DIFFERENCE = "TemporalRegistrationDifference"
 VIEWS = {
-    "TemporalRegistrationMoving": lambda: _("Moving"),
-    "TemporalRegistrationCompensated": lambda: _("Motion-compensated"),
-    "TemporalRegistrationDifference": lambda: _("Difference"),
+    "TemporalRegistrationMoving": lambda: _("M"),
+    "TemporalRegistrationCompensated": lambda: _("C"),
+    DIFFERENCE: lambda: _("D"),
 }
+_SLICE_AXIS = 2
+# the axis of a volume across which a view looks, by the view's name; all others look at the slices
+_NORMALS = {"Yellow": 0, "Green": 1}
 
 
 def _description() -> str:
+    # the bar of a view has room for two letters
     views = "".join(
         f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
         f'<property name="orientation" action="default">Axial</property>'
@@ -55,16 +61,31 @@ def showComparison(on: bool) -> None:
 
 def fillComparison(*volumes: slicer.vtkMRMLVolumeNode) -> None:
     """Put one volume into each of the three views, in its plane, and move the views together."""
+    filled = False
     for tag, volume in zip(VIEWS, volumes, strict=True):
         composite = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceCompositeNode")
         if composite is not None:
+            filled |= composite.GetBackgroundVolumeID() != volume.GetID()
             composite.SetLinkedControl(True)
             composite.SetBackgroundVolumeID(volume.GetID())
             composite.SetForegroundVolumeID(None)
-            if tag != "TemporalRegistrationMoving":
+            if tag != DIFFERENCE:
                 composite.SetLabelVolumeID(None)
-    if not any(_faces(volumes[0], node) for node in _sliceNodes() if node.GetLayoutName() in VIEWS):
-        fit(volumes[0])
+    if filled:
+        fitComparison()
+
+
+def showDifferenceLegend(difference: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """What the colors of the difference mean, in its view."""
+    views.showLegend(difference, True, _("Difference"), DIFFERENCE)
+
+
+def fitComparison() -> None:
+    """Fit what is compared; once more when the new views were drawn, which gives them their size."""
+    composite = slicer.mrmlScene.GetSingletonNode(next(iter(VIEWS)), "vtkMRMLSliceCompositeNode")
+    volume = slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "") if composite is not None else None
+    if volume is not None:
+        fit(volume)
 
 
 def _sliceNodes() -> list[slicer.vtkMRMLSliceNode]:
@@ -79,21 +100,25 @@ def _faces(volume: slicer.vtkMRMLVolumeNode, sliceNode: slicer.vtkMRMLSliceNode)
 
 
 def showVolume(volume: slicer.vtkMRMLVolumeNode) -> None:
-    """Show a volume in the slice views where none of them does, and turn to the one plane of a single slice."""
+    """Show a volume in the slice views where none of them does, and turn to the plane of its slices."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     isShown = any(composite.GetBackgroundVolumeID() == volume.GetID() for composite in composites)
     if not isShown:
         slicer.util.setSliceViewerLayers(background=volume.GetID(), foreground=None, label=None)
-    isSlice = volume.GetImageData().GetDimensions()[2] == 1
-    if not isShown or (isSlice and not any(_faces(volume, node) for node in _sliceNodes())):
+    if not isShown or not any(_faces(volume, node) for node in _sliceNodes()):
         fit(volume)
 
 
 def fit(volume: slicer.vtkMRMLVolumeNode) -> None:
-    """Turn the slice views into the plane of the volume and fit it, as a single slice needs."""
+    """Turn the slice views to the plane of the volume's slices, of a stack the second and third to the planes at right
+    angles, and fit it."""
     manager = slicer.app.layoutManager()
-    if manager is not None:
-        for name in manager.sliceViewNames():
-            widget = manager.sliceWidget(name)
-            widget.mrmlSliceNode().RotateToVolumePlane(volume)
-            widget.sliceLogic().FitSliceToBackground()
+    if manager is None or not slicer.mrmlScene.IsNodePresent(volume):
+        return
+    isSlice = volume.GetImageData().GetDimensions()[2] == 1
+    axes = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(axes)
+    for name in manager.sliceViewNames():
+        widget = manager.sliceWidget(name)
+        widget.mrmlSliceNode().RotateToAxes(axes, _SLICE_AXIS if isSlice else _NORMALS.get(name, _SLICE_AXIS))
+        widget.sliceLogic().FitSliceToBackground()

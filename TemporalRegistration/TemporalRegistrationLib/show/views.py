@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import slicer
+import slicer.util
 
 SINGLE, SIDE_BY_SIDE, BLENDED = "single", "sideBySide", "blended"
 GRID, ARROWS = "grid", "arrows"
@@ -75,14 +76,37 @@ def setVisible(node: slicer.vtkMRMLDisplayableNode, visible: bool) -> None:
     node.GetDisplayNode().SetVisibility(visible)
 
 
-def showLegend(volumeNode: slicer.vtkMRMLVolumeNode, visible: bool, title: str) -> None:
+# of a view: the application makes the text as large as fits, whatever font sizes are set
+_LEGEND_SIZE, _LEGEND_POSITION = (0.09, 0.19), (0.99, 0.03)
+LEGEND_TICKS, LEGEND_FORMAT = 5, "%.4g"  # no tick is rounded to another value
+
+
+def showLegend(volumeNode: slicer.vtkMRMLVolumeNode, visible: bool, title: str, view: str = "") -> None:
+    """Show or hide the colors of a volume with their values: small, at the border of one view.
+
+    ``view`` is the name of that view; "" for the first one of the layout.
+    """
     logic = slicer.modules.colors.logic()
     legend = logic.GetColorLegendDisplayNode(volumeNode)
     if legend is None and visible:
         legend = logic.AddDefaultColorLegendDisplayNode(volumeNode)
+    if legend is None:
+        return
+    if visible:
         legend.SetTitleText(title)
-        legend.SetLabelFormat("%.1f")
-        legend.GetTitleTextProperty().SetFontSize(14)
-        legend.GetLabelTextProperty().SetFontSize(12)
-    if legend is not None:
-        legend.SetVisibility(visible)
+        legend.SetSize(*_LEGEND_SIZE)
+        legend.SetPosition(*_LEGEND_POSITION)
+        legend.SetNumberOfLabels(LEGEND_TICKS)
+        legend.SetLabelFormat(LEGEND_FORMAT)
+        legend.SetVisibility3D(False)
+        sliceNode = _legendView(view)
+        legend.RemoveAllViewNodeIDs()  # which is all views
+        if sliceNode is not None:
+            legend.AddViewNodeID(sliceNode.GetID())
+    legend.SetVisibility(visible)
+
+
+def _legendView(name: str) -> slicer.vtkMRMLSliceNode | None:
+    nodes = [node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode") if node.IsMappedInLayout()]
+    wanted = name or "Red"
+    return next((node for node in nodes if node.GetLayoutName() == wanted), nodes[0] if nodes else None)
