@@ -13,6 +13,7 @@ from ..consistency import CONSISTENCIES
 from ..errors import InputError
 from ..regularisers import REGULARISERS
 from ..similarities import SIMILARITIES
+from .layouts import LAYOUTS
 from .limits import check_limits
 
 CINES = ("phantoms", "lemniscates", "folder")
@@ -212,6 +213,7 @@ class Configuration:
                 raise InputError(f"'data.{key}' is a share, from 0 to 1.")
         if len(self.data.size) != (2 if self.data.source in CINES else min(max(len(self.data.size), 2), 3)):
             raise InputError("'data.size' has two numbers, or three for volumes, which only pairs can be.")
+        LAYOUTS.choose(self.data.layout)
         if self.data.source == "folder" and not self.data.folder:
             raise InputError("'data.folder' is needed for the source \"folder\".")
         if self.data.source in ("phantoms", "lemniscates") and (not self.data.kinds or self.data.pool < 1):

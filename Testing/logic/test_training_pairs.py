@@ -9,6 +9,7 @@ import torch
 
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.training.configuration import DataConfiguration
+from DeepRegLogic.training.layouts import LAYOUTS
 from DeepRegLogic.training.pairs import STRUCTURES, PairBatches, PairItems, ValidationPairs, structures
 from DeepRegLogic.training.tasks.registration import soft_dice
 from DeepRegLogic.training.volumes import read_volumes
@@ -125,3 +126,37 @@ def test_the_dice_coefficient_of_boxes():
     a[0, 0, :, :4] = 1
     b[0, 0, :, 2:6] = 1
     assert float(soft_dice(a, b)) == pytest.approx(0.5)  # the second structure is nowhere
+
+
+@pytest.mark.parametrize(
+    ("layout", "files", "expected"),
+    [
+        (
+            "learn2reg",
+            ["imagesTr/OASIS_0001_0000.nii.gz", "labelsTr/OASIS_0001_0000.nii.gz", "imagesTr/OASIS_0002_0000.nii.gz"],
+            [("OASIS_0001", "", True), ("OASIS_0002", "", False)],
+        ),
+        ("ixi", ["IXI012-HH-1211-T1.nii.gz", "IXI012-HH-1211-T1_seg.nii.gz"], [("IXI012", "", True)]),
+        (
+            "acdc",
+            [f"training/patient001/patient001_{n}.nii.gz" for n in ("4d", "frame01", "frame01_gt", "frame12")],
+            [("patient001_frame01", "patient001", True), ("patient001_frame12", "patient001", False)],
+        ),
+        (
+            "mnms",
+            [f"A0S9V9/A0S9V9_SA_{n}.nii.gz" for n in ("ED", "ED_gt", "ES", "ES_gt")] + ["A0S9V9/A0S9V9_SA_CINE.nii.gz"],
+            [("A0S9V9_SA_ED", "A0S9V9", True), ("A0S9V9_SA_ES", "A0S9V9", True)],
+        ),
+        (
+            "lpba40",
+            ["S01/S01.delineation.skullstripped.nii.gz", "S01/S01.delineation.structure.label.nii.gz"],
+            [("S01", "", True)],
+        ),
+    ],
+)
+def test_the_layouts_of_public_data_sets(tmp_path, layout, files, expected):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = LAYOUTS[layout](tmp_path)
+    assert [(case.name, case.group, case.labels is not None) for case in found] == expected
