@@ -75,7 +75,11 @@ def test_a_command_opens_no_socket_no_shell_and_no_file_elsewhere(command, beat,
     }[command]
     environment = {**os.environ, "TMPDIR": str(folders["temporary"]), "HOME": str(folders["home"])}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-    environment = {key: value for key, value in environment.items() if not key.startswith("XDG_")}
+    environment = {
+        key: value
+        for key, value in environment.items()
+        if not key.startswith(("XDG_", "MPLCONFIGDIR", "TORCHINDUCTOR_"))
+    }
     told = tmp_path / "seen.json"
     words = [sys.executable, "-W", "ignore", "-c", HOOK, told, command, *arguments, "--output", folders["output"]]
     done = run(words, env=environment, cwd=folders["temporary"])

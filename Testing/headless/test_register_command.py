@@ -303,7 +303,7 @@ def test_arguments_that_do_not_fit_are_refused(extra, expected, script, sample, 
         ["--output", "o", "--roi", "5,2,0,9"],
         ["--output", "o", "--reference", "x"],
         ["--output", "o", "--quality", "finest"],
-        ["--output", "o", "--similarity", "ncc"],
+        ["--output", "o", "--similarity", "nncc"],
     ],
 )
 def test_wrong_arguments_give_code_2(arguments, script, capsys):

@@ -260,7 +260,8 @@ def test_doubtful_frames_are_named_with_the_reason(scene):
 
 
 @pytest.mark.parametrize(
-    ("unit", "words"), [("ml", ("EDV 120.0 ml (0 s)", "ESV 48.0 ml (", "EF 60 %")), ("mm2", ("area",))]
+    ("unit", "words"),
+    [("ml", ("EDV 120.0 ml (0.00 s)", "ESV 48.0 ml (0.10 s)", "EF 60\N{NO-BREAK SPACE}%")), ("mm2", ("area",))],
 )
 def test_ejection_fraction_of_volumes_and_area_change_of_slices(scene, unit, words):
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")

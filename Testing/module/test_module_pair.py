@@ -63,7 +63,7 @@ def test_the_regularity_is_live_for_single_slices_of_a_model_that_can_choose(pan
     card = Card("soft", "Soft", "", "soft", {}, 2, 1.5, ("pair", "regularity"))
     monkeypatch.setattr("TemporalRegistrationLib.kinds.pair.list_models", lambda: (card,))
     monkeypatch.setattr("TemporalRegistrationLib.kinds.base.list_models", lambda: (card,))
-    monkeypatch.setattr(panel.run, "start", lambda: started.append(settings.regularity))
+    monkeypatch.setattr(panel.run, "follow", lambda: started.append(settings.regularity))
     assert kind.canUse(card)
     settings.pairModel = "soft"
     assert panel.ui.regularitySlider.enabled

@@ -93,7 +93,7 @@ class PairKind(Kind):
         return refinementModels(super().models())
 
     def canUse(self, card: Card) -> bool:
-        return bool({"pair", "register"} & set(card.capabilities))
+        return bool({"pair", "register"} & set(card.capabilities)) and card.is_for_patients
 
     def canChooseRegularity(self, settings) -> bool:
         """Whether the chosen model takes a regularity."""
