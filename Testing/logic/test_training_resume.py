@@ -31,7 +31,7 @@ pytestmark = [
 ]
 TINY = Configuration(
     "tiny", "Tiny", "For tests.", "voxelmorph",
-    data=DataConfiguration("phantoms", ("short-axis",), pool=2, validation=1, spacing=4.8, size=(32, 32), frames=(2, 3)),
+    data=DataConfiguration(kinds=("short-axis",), pool=2, validation=1, spacing=4.8, size=(32, 32), frames=(2, 3)),
     loss=LossConfiguration(similarity="mse", motion=0.01, latent=0.01, likelihood=0.1, foresight=0.1, end_point=0.1),
     optimiser=OptimiserConfiguration(steps=3, batch=2, rate=1e-3, validate_every=1),
 )  # fmt: skip
