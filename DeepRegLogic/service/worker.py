@@ -221,7 +221,9 @@ def _end(scratch: Path) -> None:
 
 def _listen(inbox: _Inbox, scratch: Path) -> None:
     """Take in every line until the input ends, whatever is in it."""
-    while line := sys.stdin.buffer.readline(_LONGEST):
+    # a reader of its own: one that waits in sys.stdin as the interpreter ends would abort it
+    source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115  # until the process ends
+    while line := source.readline(_LONGEST):
         try:
             inbox.put(line)
         except (ValueError, RecursionError, MemoryError):

@@ -91,7 +91,10 @@ def test_an_unknown_quality_is_one_sentence(name, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"similarity": "ssd"}, "There is no similarity 'ssd'; there are lncc, robust-lncc, mse."),
+        (
+            {"similarity": "ssd"},
+            "There is no similarity 'ssd'; there are lncc, robust-lncc, mse, ",
+        ),
         ({"regulariser": "elastik"}, "Did you mean 'elastic'?"),
         ({"window": 8}, "must be an odd number from 3 on, not 8"),
         ({"window": 1}, "must be an odd number from 3 on, not 1"),

@@ -45,9 +45,14 @@ def test_entries_have_titles_for_users():
         (
             SIMILARITIES,
             "nlcc",
-            "There is no similarity 'nlcc'; there are lncc, robust-lncc, mse. Did you mean 'lncc'?",
+            "There is no similarity 'nlcc'; there are lncc, robust-lncc, mse, ncc, mi, local-mi, mind. "
+            "Did you mean 'ncc'?",
         ),
-        (SIMILARITIES, "LNCC", "There is no similarity 'LNCC'; there are lncc, robust-lncc, mse."),
+        (
+            SIMILARITIES,
+            "LNCC",
+            "There is no similarity 'LNCC'; there are lncc, robust-lncc, mse, ncc, mi, local-mi, mind.",
+        ),
         (REGULARISERS, "blending", "Did you mean 'bending'?"),
         (CONSISTENCIES, "gradcon", "There is no consistency 'gradcon'; there are inverse, gradicon. Did you mean"),
         (

@@ -267,7 +267,7 @@ def test_pairs_that_do_not_meet_are_refused():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"similarity": "ncc"}, "similarity"),
+        ({"similarity": "ssd"}, "similarity"),
         ({"window": 8}, "odd"),
         ({"smoothness": -1}, "negative"),
         ({"sigma_time": 0}, "positive"),
