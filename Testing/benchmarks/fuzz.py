@@ -78,7 +78,7 @@ class Reader:
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(self._folder)}
             command = [sys.executable, "-W", "ignore", __file__, "--serve"]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            self._process, self._done = subprocess.Popen(command, env=environment, **pipes), 0
+            self._process, self._done = subprocess.Popen(command, env=environment, bufsize=0, **pipes), 0
         return self._process
 
     def close(self) -> None:

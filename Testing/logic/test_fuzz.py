@@ -19,6 +19,7 @@ FOUND = [
     ("nifti", 30001479),  # frames left out by a dimension
     ("configuration", 40000319),  # a number that is too large for float
     ("configuration", 70010837),  # 3000 brackets, for which the parser takes minutes
+    ("dicom, classic", 40000003),  # a header of which nothing is left, not even what it is of
     ("labels", 10000051),  # names of labels read from a header that is none
 ]
 KINDS = [kind for kind in fuzz.kinds() if kind not in ("field, text", "field, hdf5")]  # a process a file

@@ -20,6 +20,7 @@ from .pixels import number
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.uid import UID
 
 
 ALL = "all"
@@ -208,11 +209,16 @@ def series_of(paths: Sequence[Path]) -> tuple[SeriesInfo, ...]:
                     files=(path,),
                 )
                 found.setdefault(info.uid, []).append((number(header, "SeriesNumber") or 0.0, info))
-            elif "Image" in getattr(kind, "name", "Image"):
+            elif "Image" in getattr(kind, "name", "Image") or not ("SeriesInstanceUID" in header or _is_known(kind)):
                 raise damaged(path)
     return tuple(
         joined([info for _, info in members]) for members in sorted(found.values(), key=lambda members: members[0][0])
     )
+
+
+def _is_known(kind: UID) -> bool:
+    """Whether the standard has this class of objects."""
+    return kind.name != str(kind)
 
 
 def joined(parts: Sequence[SeriesInfo]) -> SeriesInfo:
