@@ -149,6 +149,11 @@ class StationaryVelocity(Transformation):
     velocity: torch.Tensor
     covariance: torch.Tensor | None = None
 
+    @classmethod
+    def with_variances(cls, velocity: torch.Tensor, variances: torch.Tensor) -> StationaryVelocity:
+        """Of components ``[F, ndim, *spatial]`` that are independent of each other."""
+        return cls(velocity, torch.diag_embed(variances.movedim(1, -1)).movedim((-2, -1), (1, 2)))
+
     @property
     def field(self) -> torch.Tensor:
         return self.velocity

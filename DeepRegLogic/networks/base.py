@@ -8,6 +8,7 @@ A network is one file: a class with the decorator, its ``estimate``, and what it
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, TypeVar
 
@@ -137,13 +138,14 @@ def start_near_identity(network: nn.Module, *heads: nn.Conv2d | nn.Conv3d, std: 
         nn.init.normal_(head.weight, std=std)
 
 
-def pairs_of(reference: torch.Tensor, frames: torch.Tensor, ndim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Moving and fixed images ``[N * T, 1, *spatial]`` of what ``estimate`` takes: each frame, and its reference.
+def require_axes(ndim: int) -> None:
+    """Raise ValueError for other than 2 or 3 spatial axes."""
+    if ndim not in CONVOLUTION:
+        raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
 
-    Raises
-    ------
-    ValueError : shapes that do not fit each other or a network of ``ndim`` spatial axes.
-    """
+
+def require_images(reference: torch.Tensor, frames: torch.Tensor, ndim: int) -> None:
+    """Raise ValueError for what ``estimate`` does not take of a network of ``ndim`` spatial axes."""
     spatial = tuple(reference.shape[2:])
     fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
     if len(spatial) != ndim or not fits:
@@ -151,6 +153,16 @@ def pairs_of(reference: torch.Tensor, frames: torch.Tensor, ndim: int) -> tuple[
             f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit a "
             f"network of {ndim} spatial axes; [N, 1, *spatial] and [N, T, 1, *spatial] are needed."
         )
+
+
+def pairs_of(reference: torch.Tensor, frames: torch.Tensor, ndim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Moving and fixed images ``[N * T, 1, *spatial]`` of what ``estimate`` takes: each frame, and its reference.
+
+    Raises
+    ------
+    ValueError : shapes that do not fit each other or a network of ``ndim`` spatial axes.
+    """
+    require_images(reference, frames, ndim)
     return frames.flatten(0, 1), reference[:, None].expand_as(frames).flatten(0, 1)
 
 
@@ -166,6 +178,22 @@ def cropped(field: torch.Tensor, spatial: Sequence[int]) -> torch.Tensor:
     for axis, n in enumerate(spatial, start=2):
         field = field.narrow(axis, (field.shape[axis] - n) // 2, n)
     return field
+
+
+def neighbours(features: torch.Tensor, reach: int, border: str) -> list[torch.Tensor]:
+    """Features ``[N, C, *spatial]`` as they are up to ``reach`` voxels away along every axis, row by row.
+
+    Beyond the border are zeros ("constant") or its own values ("replicate").
+    """
+    spatial = features.shape[2:]
+    around = F.pad(features, (reach,) * (2 * len(spatial)), mode=border)
+    found = []
+    for offset in itertools.product(range(2 * reach + 1), repeat=len(spatial)):
+        near = around
+        for axis, (start, n) in enumerate(zip(offset, spatial, strict=True), start=2):
+            near = near.narrow(axis, start, n)
+        found.append(near)
+    return found
 
 
 class CineNetwork(MotionNetwork):
@@ -185,8 +213,7 @@ class CineNetwork(MotionNetwork):
 
     def __init__(self, ndim: int, channels: int, divisor: int) -> None:
         super().__init__()
-        if ndim not in CONVOLUTION:
-            raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
+        require_axes(ndim)
         self.ndim = ndim
         self.divisor = divisor
         self.head = CONVOLUTION[ndim](channels, ndim, 3, padding=1)

@@ -19,6 +19,7 @@ from .base import (
     padded,
     pairs_of,
     register,
+    require_axes,
     start_near_identity,
 )
 
@@ -56,8 +57,7 @@ class ConditionalVoxelMorph(MotionNetwork):
 
     def __init__(self, ndim: int = 2, channels: Sequence[int] = (16, 32, 32, 32), embedding: int = 32) -> None:
         super().__init__()
-        if ndim not in CONVOLUTION:
-            raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
+        require_axes(ndim)
         self.ndim = ndim
         self.divisor = 2 ** (len(channels) - 1)
         self.smoothness = 0.5

@@ -11,7 +11,7 @@ from torch import nn
 
 from .. import flow
 from ..transformations import Displacement
-from .base import CONVOLUTION, PAIR, REGISTER, MotionNetwork, cropped, padded, pairs_of, register
+from .base import CONVOLUTION, PAIR, REGISTER, MotionNetwork, cropped, padded, pairs_of, register, require_axes
 
 FEATURES = (64, 32, 32, 16, 8)
 """Channels of the pyramid from 1/16 to the whole resolution; the third is 16 in the text, 32 by the counts."""
@@ -115,8 +115,7 @@ class DCCNNLSTM(MotionNetwork):
         features: Sequence[int] = FEATURES,
     ) -> None:
         super().__init__()
-        if ndim not in CONVOLUTION:
-            raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
+        require_axes(ndim)
         if update not in ("sum", "composition"):
             raise ValueError(f"The update is sum or composition, not '{update}'.")
         if steps < 1:

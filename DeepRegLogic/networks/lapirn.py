@@ -18,6 +18,7 @@ from .base import (
     padded,
     pairs_of,
     register,
+    require_axes,
     start_near_identity,
 )
 
@@ -81,8 +82,7 @@ class LapIRN(MotionNetwork):
 
     def __init__(self, ndim: int = 2, channels: int = 28, blocks: int = 5) -> None:
         super().__init__()
-        if ndim not in CONVOLUTION:
-            raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
+        require_axes(ndim)
         self.ndim = ndim
         levels = [Level(ndim, channels, blocks, 2 if n == 0 else 2 + ndim) for n in range(3)]
         self.levels = nn.ModuleList(levels)

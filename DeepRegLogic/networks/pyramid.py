@@ -10,7 +10,7 @@ from torch import nn
 
 from .. import flow
 from ..transformations import StationaryVelocity
-from .base import SLOPE, MotionNetwork, channels_last, register
+from .base import SLOPE, MotionNetwork, channels_last, neighbours, register, require_images, start_near_identity
 
 _SQUARINGS = 4
 _CONTRAST = 6.0  # pixels about one within which its contrast is measured
@@ -61,14 +61,7 @@ class Update(nn.Module):
 
 def local_correlations(fixed: torch.Tensor, moved: torch.Tensor, reach: int) -> torch.Tensor:
     """Mean products of features ``[N, C, H, W]`` with those up to ``reach`` pixels away: ``[N, K, H, W]``."""
-    height, width = fixed.shape[2:]
-    padded = F.pad(moved, (reach,) * 4)
-    products = [
-        (fixed * padded[:, :, y : y + height, x : x + width]).mean(1)
-        for y in range(2 * reach + 1)
-        for x in range(2 * reach + 1)
-    ]
-    return torch.stack(products, dim=1)
+    return torch.stack([(fixed * near).mean(1) for near in neighbours(moved, reach, "constant")], dim=1)
 
 
 @register("pyramid")
@@ -113,19 +106,9 @@ class MotionPyramid(MotionNetwork):
             nn.Sequential(_convolution(before, count, 5 if before == 2 else 3, stride=2), _convolution(count, count))
             for before, count in zip((2, *channels), channels, strict=False)
         )
-        self.levels = nn.ModuleList(Update(*each) for each in zip(channels, hidden, reach, strict=True))
-        self.initialise()
-
-    def initialise(self) -> None:
-        """First weights: variance-preserving convolutions (He et al. 2015), changes near zero, no mixing in time."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=SLOPE)
-                assert module.bias is not None  # of every layer here
-                nn.init.zeros_(module.bias)
-        for level in self.levels:
-            assert isinstance(level, Update)
-            nn.init.normal_(level.head.weight, std=1e-3)
+        levels = [Update(*each) for each in zip(channels, hidden, reach, strict=True)]
+        self.levels = nn.ModuleList(levels)
+        start_near_identity(self, *(level.head for level in levels), std=1e-3)
 
     def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
         return StationaryVelocity(self.velocities(reference, frames)[-1])
@@ -139,13 +122,8 @@ class MotionPyramid(MotionNetwork):
         ------
         ValueError : shapes that do not fit.
         """
-        spatial = tuple(reference.shape[2:])
-        fits = frames.shape == (len(reference), *frames.shape[1:2], 1, *spatial) and reference.shape[1] == 1
-        if len(spatial) != 2 or not fits:
-            raise ValueError(
-                f"A reference of shape {tuple(reference.shape)} and frames of shape {tuple(frames.shape)} do not fit a "
-                "network of 2 spatial axes; [N, 1, *spatial] and [N, T, 1, *spatial] are needed."
-            )
+        require_images(reference, frames, self.ndim)
+        spatial = reference.shape[2:]
         batch, count = frames.shape[:2]
         whole = [n + -n % self.divisor for n in spatial]
         padding = [0, whole[1] - spatial[1], 0, whole[0] - spatial[0]]

@@ -12,7 +12,18 @@ from torch import nn
 from .. import flow
 from ..descriptors import self_similarity
 from ..transformations import StationaryVelocity
-from .base import CONVOLUTION, PAIR, SLOPE, MotionNetwork, cropped, padded, pairs_of, register, start_near_identity
+from .base import (
+    CONVOLUTION,
+    PAIR,
+    SLOPE,
+    MotionNetwork,
+    cropped,
+    neighbours,
+    padded,
+    pairs_of,
+    register,
+    start_near_identity,
+)
 
 _SQUARINGS = 4
 SELF_SIMILARITIES = {2: 4, 3: 12}
@@ -93,15 +104,7 @@ class Step(nn.Module):
 
     def _fits(self, there: torch.Tensor, here: torch.Tensor) -> torch.Tensor:
         """How well features fit those at the neighbours, ``[N, 3^ndim, *spatial]``: 1 for equal ones."""
-        spatial = here.shape[2:]
-        padded = F.pad(there, [1, 1] * len(spatial), mode="replicate")
-        fits = []
-        for offset in self.offsets:
-            near = padded
-            for axis, (shift, n) in enumerate(zip(offset, spatial, strict=True), start=2):
-                near = near.narrow(axis, 1 + shift, n)
-            fits.append((near * here).sum(1))
-        return torch.stack(fits, dim=1)
+        return torch.stack([(near * here).sum(1) for near in neighbours(there, 1, "replicate")], dim=1)
 
 
 @register("symmetric-pyramid")

@@ -15,7 +15,18 @@ from torch import nn
 from .. import flow
 from ..transformations import Displacement, StationaryVelocity
 from ..uncertainty.sampling import sampled
-from .base import CONVOLUTION, PAIR, REGISTER, UNCERTAINTY, MotionNetwork, cropped, padded, pairs_of, register
+from .base import (
+    CONVOLUTION,
+    PAIR,
+    REGISTER,
+    UNCERTAINTY,
+    MotionNetwork,
+    cropped,
+    padded,
+    pairs_of,
+    register,
+    require_axes,
+)
 
 
 class Size(NamedTuple):
@@ -153,8 +164,7 @@ class SwinNetwork(MotionNetwork):
 
     def __init__(self, ndim: int = 2, size: str = "small", dropout: float = 0.0) -> None:
         super().__init__()
-        if ndim not in CONVOLUTION:
-            raise ValueError(f"A network has 2 or 3 spatial axes, not {ndim}.")
+        require_axes(ndim)
         self.ndim = ndim
         self.encoder = Encoder(ndim, size, dropout)
         self.widths = self.encoder.widths
@@ -287,7 +297,7 @@ class DiffeomorphicTransMorph(HalfResolution):
 
     def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
         mean, log_variance = (part.flatten(0, 1) for part in self.distribution(reference, frames))
-        return StationaryVelocity(mean, torch.diag_embed(log_variance.exp().movedim(1, -1)).movedim((-2, -1), (1, 2)))
+        return StationaryVelocity.with_variances(mean, log_variance.exp())
 
 
 @register("transmorph-bspl")

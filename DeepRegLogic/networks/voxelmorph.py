@@ -92,7 +92,7 @@ class ProbabilisticVoxelMorph(VoxelMorph):
 
     def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
         mean, log_variance = (part.flatten(0, 1) for part in self.distribution(reference, frames))
-        return StationaryVelocity(mean, torch.diag_embed(log_variance.exp().movedim(1, -1)).movedim((-2, -1), (1, 2)))
+        return StationaryVelocity.with_variances(mean, log_variance.exp())
 
     def forward(self, reference: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         return self.distribution(reference, frames)[0]
