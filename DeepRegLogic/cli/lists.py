@@ -7,6 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import expanded
+from ..io.guard import require_file
 
 
 def read_list(path: Path, columns: Collection[str], texts: Collection[str] = ("name",)) -> list[dict[str, str]]:
@@ -21,10 +23,11 @@ def read_list(path: Path, columns: Collection[str], texts: Collection[str] = ("n
     InputError : it cannot be read, has no row, or a column that is not known; the row and the file are named.
     """
     try:
+        require_file(path)
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             rows, names = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (InputError, OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"The list '{path}' cannot be read ({error}).") from error
     unknown = [name for name in names if name not in columns]
     if unknown:
@@ -46,7 +49,7 @@ def _absolute(text: str, folder: Path) -> str:
     parts = []
     for part in text.split(";"):
         frame, sign, place = part.rpartition("=")
-        parts.append(f"{frame}{sign}{(folder / Path(place.strip()).expanduser()).absolute()}")
+        parts.append(f"{frame}{sign}{(folder / expanded(place.strip())).absolute()}")
     return ";".join(parts)
 
 

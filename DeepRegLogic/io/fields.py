@@ -71,7 +71,7 @@ def write_affine(path: str | Path, matrix: np.ndarray) -> None:
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(np.asarray(matrix, float)[:3, :3].ravel().tolist())
     transform.SetTranslation(np.asarray(matrix, float)[:3, 3].tolist())
-    with whole_file(Path(path).expanduser()) as part:
+    with whole_file(path) as part:
         sitk.WriteTransform(transform, str(part))
 
 

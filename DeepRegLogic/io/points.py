@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import expanded
 from ..grid import flip_lps_ras
+from .guard import require_file
 
 POINT_SUFFIXES = (".mrk.json", ".fcsv", ".csv")
 
@@ -21,16 +23,15 @@ def read_points(path: str | Path) -> np.ndarray:
     ------
     InputError : it cannot be read, has no points, or a coordinate that is no number.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     readers = {".mrk.json": _markups, ".fcsv": _fiducials, ".csv": _table}
     kind = next((suffix for suffix in POINT_SUFFIXES if path.name.lower().endswith(suffix)), None)
     if kind is None:
         raise InputError(f"'{path}': landmarks are read from {', '.join(POINT_SUFFIXES)} files.")
+    require_file(path)
     try:
         points = np.array(readers[kind](path.read_text(encoding="utf-8-sig")), float)
-    except OSError as error:
-        raise InputError(f"There is no file '{path}' that can be read.") from error
-    except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
         raise InputError(f"'{path}' cannot be read as landmarks; each needs three coordinates in mm.") from error
     if points.ndim != 2 or points.shape[1:] != (3,) or not np.isfinite(points).all():
         raise InputError(f"'{path}' holds no landmarks with three coordinates in mm each.")

@@ -20,6 +20,8 @@ from .formats import PAIRS, suffix_of
 
 NIFTI = (".nii", ".nii.gz", *PAIRS)
 _HEADER = 1 << 20
+_NIFTI_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 128: 3, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8, 2304: 4, 32: 8}
+"""Of a pixel, by the code of its type."""
 _NIFTI_UNITS = {8: "s", 16: "ms", 24: "us"}
 
 
@@ -31,14 +33,14 @@ class NiftiHeader:
     ----------
     size : along all axes.
     dtype : of the pixels where they are floating point, else None.
-    bits : of a pixel.
+    bytes_each : of a pixel, by its type.
     start : byte at which the pixels begin.
     step : along the fourth axis, in ``unit`` ("" where the header gives none).
     """
 
     size: tuple[int, ...]
     dtype: np.dtype | None
-    bits: int
+    bytes_each: int
     start: int
     step: float
     unit: str
@@ -78,14 +80,16 @@ def nifti_header(path: Path) -> NiftiHeader:
         return struct.unpack_from(order + kinds, head, place)
 
     if values("i", 0)[0] == 540:
-        (kind, bits), dims, start = values("2h", 12), values("8q", 16), values("q", 168)[0]
+        (kind,), dims, start = values("h", 12), values("8q", 16), values("q", 168)[0]
         step, unit = values("8d", 104)[4], values("i", 500)[0]
     else:
-        (kind, bits), dims, start = values("2h", 70), values("8h", 40), values("f", 108)[0]
+        (kind,), dims, start = values("h", 70), values("8h", 40), values("f", 108)[0]
         step, unit = values("8f", 76)[4], head[123] if head[344:346] in (b"n+", b"ni") else 0
     dtype = {16: np.dtype(order + "f4"), 64: np.dtype(order + "f8")}.get(kind)
     size = tuple(max(n, 1) for n in dims[1 : dims[0] + 1])
-    return NiftiHeader(size, dtype, bits, int(start), float(step), _NIFTI_UNITS.get(unit & 0x38, ""))
+    if not size or kind not in _NIFTI_BYTES or not 0 <= start < 1 << 40:
+        raise ValueError("a header that no file has")
+    return NiftiHeader(size, dtype, _NIFTI_BYTES[kind], int(start), float(step), _NIFTI_UNITS.get(unit & 0x38, ""))
 
 
 def stored_step(path: Path, axis: int) -> tuple[float | None, str | None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..cine import scaled_frames
 from ..errors import InputError
+from ..files import expanded
 from ..grid import Grid
 from ..io import read_image, read_labels
 from .configuration import DataConfiguration
@@ -59,7 +59,7 @@ def read_volumes(data: DataConfiguration) -> list[Volume]:
     InputError : no such folder, no images of the layout in it, a name left out that is not there, or an image or its
         labels that cannot be read or have another number of axes than ``size``.
     """
-    folder = Path(data.folder).expanduser()
+    folder = expanded(data.folder)
     cases = LAYOUTS.choose(data.layout)(folder) if folder.is_dir() else []
     if not cases:
         raise InputError(f"The folder '{folder}' holds no images in the layout '{data.layout}'.")

@@ -161,3 +161,21 @@ def test_nifti_units_that_are_no_time(tmp_path, unit):
     cine = read_cine(tmp_path / "a.nii")
     assert cine.time_unit == ""
     assert any("no unit of time" in note for note in cine.notes)
+
+
+@pytest.mark.parametrize("bits", [0, 1, 8, 16, 64])
+def test_pixels_have_the_size_of_their_type_whatever_the_header_says_of_their_bits(tmp_path, bits):
+    nifti(tmp_path / "a.nii", 0.04)
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    raw[72:74] = struct.pack("<h", bits)
+    (tmp_path / "a.nii").write_bytes(raw)
+    assert len(read_cine(tmp_path / "a.nii")) == len(FRAMES)
+    (tmp_path / "a.nii").write_bytes(raw[:-1])
+    with pytest.raises(InputError, match="cut short"):
+        read_cine(tmp_path / "a.nii")
+
+
+def test_metres_are_refused_as_the_unit_of_voxels(tmp_path):
+    nifti(tmp_path / "a.nii", 0.04, 1)
+    with pytest.raises(InputError, match="another unit"):
+        read_cine(tmp_path / "a.nii")

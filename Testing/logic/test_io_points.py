@@ -1,13 +1,13 @@
 """Landmarks from the files that there are, in LPS millimetres."""
 
-from __future__ import annotations
-
 import json
+import os
 
 import numpy as np
 import pytest
 
 from DeepRegLogic import InputError
+from DeepRegLogic.cli.lists import read_list
 from DeepRegLogic.io import read_points
 
 POINTS = [[1.0, 2.0, 3.0], [-4.0, 5.5, 6.0]]
@@ -39,3 +39,13 @@ def test_what_is_no_landmarks_is_refused(tmp_path, name, text, words):
         read_points(tmp_path / name)
     with pytest.raises(InputError, match="no file"):
         read_points(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+@pytest.mark.parametrize("name", ["a.csv", "a.fcsv", "a.mrk.json"])
+def test_a_pipe_is_refused_at_once(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match="a pipe"):
+        read_points(tmp_path / name)
+    with pytest.raises(InputError, match="a pipe"):
+        read_list(tmp_path / name, ("name",))
