@@ -61,6 +61,14 @@ def through(node: slicer.vtkMRMLTransformNode, points: np.ndarray) -> np.ndarray
     return flip_lps_ras([transform.TransformPoint(point) for point in flip_lps_ras(points)])
 
 
+def test_nodes_of_a_pair_have_names_that_a_scene_can_be_opened_with(scene, pair):
+    fixed, moving, motion = pair
+    fixed.SetName("rest & stress")
+    found = addPairMotion(motion, fixed, moving).found
+    assert {"affine", "table", "toFixed", "path"} <= set(found)
+    assert not [node.GetName() for node in found.values() if "&" in node.GetName()]
+
+
 def test_the_transforms_hold_the_matrix_and_go_there_and_back(scene, pair):
     fixed, moving, motion = pair
     nodes = addPairMotion(motion, fixed, moving)

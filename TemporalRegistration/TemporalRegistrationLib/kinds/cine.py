@@ -160,11 +160,7 @@ class CineKind(Kind):
             layouts.showDifferenceLegend(nodes.proxy(nodes.difference))
         ndim = self.ndim(nodes)
         for name, proxy in overlays.items():
-            entry = MAPS[name]
-            title = _(entry.title_of(ndim)) + (f" ({entry.unit})" if entry.unit else "")
-            views.showLegend(proxy, proxy is foreground, title)
-            if entry.above:
-                display.showOnlyAbove(proxy, shown.above)
+            display.showOverlay(proxy, MAPS[name], ndim, proxy is foreground, shown.above)
         if labels is not None and not isLabelMap:
             views.setVisible(labels, labelsOn)
         followed = nodes.points if nodes.ellipses is None else (*nodes.points, nodes.ellipses)

@@ -165,11 +165,7 @@ class PairKind(Kind):
             layouts.fillComparison(moving, nodes.warped, nodes.difference)
             layouts.showDifferenceLegend(nodes.difference)
         for name, volume in nodes.maps.items():
-            entry = MAPS[name]
-            title = _(entry.title_of(self.ndim(nodes))) + (f" ({entry.unit})" if entry.unit else "")
-            views.showLegend(volume, volume is foreground, title)
-            if entry.above:
-                display.showOnlyAbove(volume, shown.above)
+            display.showOverlay(volume, MAPS[name], self.ndim(nodes), volume is foreground, shown.above)
         if nodes.labels is not None and not nodes.labels.IsA("vtkMRMLLabelMapVolumeNode"):
             views.setVisible(nodes.labels, labelsOn)
         views.showTransform(nodes.toMoving, shown.motion)

@@ -10,6 +10,7 @@ from DeepRegLogic.grid import Grid
 
 from ..i18n import _
 from . import transaction
+from .names import nodeName
 from .sequences import browserOf
 from .volumes import matrixOfVolume, volumeNodeFromArray
 
@@ -30,7 +31,7 @@ def sequenceOfMultiVolume(node: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLSeque
     pixels = slicer.util.arrayFromVolume(node).reshape(*image.GetDimensions()[::-1], -1)
     grid = Grid.from_ras_matrix(image.GetDimensions(), matrixOfVolume(node))
     sequenceNode = slicer.vtkMRMLSequenceNode()
-    sequenceNode.SetName(_("{name} cine").format(name=node.GetName()))
+    sequenceNode.SetName(nodeName(_("{name} cine").format(name=node.GetName())))
     sequenceNode.SetIndexName("")
     sequenceNode.SetIndexUnit("")
     for frame in range(pixels.shape[-1]):

@@ -99,18 +99,16 @@ def _texts(name: str, values: Iterable[str]) -> vtk.vtkStringArray:
 def pairTable(motion: Motion, name: str) -> slicer.vtkMRMLTableNode:
     """A table, not yet in the scene, with the quality of a registered pair: a row a figure."""
     node = slicer.vtkMRMLTableNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetAttribute(PROVENANCE, json.dumps(dict(motion.provenance)))
-    texts = {column: vtk.vtkStringArray() for column in ("figure", "value", "unit")}
+    rows = []
     for field in dataclasses.fields(FrameQuality) if motion.quality else ():
         value, fraction = getattr(motion.quality[1], field.name), field.metadata["fraction_of"]
         unit = field.metadata["unit"] or (f"fraction of {fraction}" if fraction else "")
         shown = " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:.6g}"
-        for column, text in zip(texts, (_(field.metadata["title"]), shown, unit), strict=True):
-            texts[column].InsertNextValue(text)
-    for column, values in texts.items():
-        values.SetName(column)
-        node.AddColumn(values)
+        rows.append((_(field.metadata["title"]), shown, unit))
+    for number, column in enumerate(("figure", "value", "unit")):
+        node.AddColumn(_texts(column, [row[number] for row in rows]))
     return node
 
 

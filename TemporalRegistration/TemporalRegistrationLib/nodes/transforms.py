@@ -65,7 +65,7 @@ def transformNodeFromParts(parts: Sequence[vtk.vtkAbstractTransform], name: str)
     for part in parts:
         path.Concatenate(part)
     node = slicer.vtkMRMLTransformNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetAndObserveTransformFromParent(path)
     return node
 
@@ -81,7 +81,7 @@ def linearTransformFromMatrix(matrix: np.ndarray) -> vtk.vtkTransform:
 def linearTransformNode(matrix: np.ndarray, name: str) -> slicer.vtkMRMLLinearTransformNode:
     """A linear transform node, not yet in a scene, with a pull-back matrix ``[4, 4]`` in LPS mm."""
     node = slicer.vtkMRMLLinearTransformNode()
-    node.SetName(name)
+    node.SetName(nodeName(name))
     node.SetMatrixTransformFromParent(linearTransformFromMatrix(matrix).GetMatrix())
     return node
 

@@ -8,7 +8,9 @@ import slicer
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.results.maps import PALETTES, Map
 
+from ..i18n import _
 from ..nodes.names import nodeName
+from . import views
 
 _HIGHEST = 1e6
 
@@ -65,6 +67,16 @@ def showOnlyAbove(volumeNode: slicer.vtkMRMLScalarVolumeNode, limit: float | Non
     displayNode.SetApplyThreshold(limit is not None)
     if limit is not None:
         displayNode.SetThreshold(limit, _HIGHEST)
+
+
+def showOverlay(
+    volume: slicer.vtkMRMLVolumeNode, entry: Map, ndim: int, visible: bool, above: float | None = None
+) -> None:
+    """Show or hide the legend of a map's volume; of maps of doubt only what is above a limit is coloured."""
+    title = _(entry.title_of(ndim)) + (f" ({entry.unit})" if entry.unit else "")
+    views.showLegend(volume, visible, title)
+    if entry.above:
+        showOnlyAbove(volume, above)
 
 
 def showLabels(node: slicer.vtkMRMLDisplayableNode) -> None:
