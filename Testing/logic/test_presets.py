@@ -93,7 +93,7 @@ def test_an_unknown_quality_is_one_sentence(name, sentence):
     [
         (
             {"similarity": "ssd"},
-            "There is no similarity 'ssd'; there are lncc, robust-lncc, mse, ",
+            "There is no similarity 'ssd'; there are lncc, robust-lncc, mse, ncc, mi, local-mi, mind.",
         ),
         ({"regulariser": "elastik"}, "Did you mean 'elastic'?"),
         ({"window": 8}, "must be an odd number from 3 on, not 8"),
