@@ -24,14 +24,14 @@ if TYPE_CHECKING:
         structure_tensor,
         to_mm2,
     )
-    from .gaussian import chi_squared_quantile, gaussian_nll, kl_gaussian, kl_motion, kl_smooth, mahalanobis
+    from .gaussian import chi_squared_quantile, gaussian_nll, kl_gaussian, kl_motion, mahalanobis
     from .sampling import drawn, dropout, flips, mixture_moments, sampled, velocity_posterior
 
 _MODULES = {
     **dict.fromkeys(("Calibration", "Reliability", "fit", "reliability"), "calibration"),
     **dict.fromkeys(("LEAST_ENTROPY", "compose", "deviations", "entropy", "of_change", "of_inverse"), "covariance"),
     **dict.fromkeys(("of_points", "propagate_covariance", "resize", "structure_tensor", "to_mm2"), "covariance"),
-    **dict.fromkeys(("chi_squared_quantile", "gaussian_nll", "kl_gaussian", "kl_motion", "kl_smooth"), "gaussian"),
+    **dict.fromkeys(("chi_squared_quantile", "gaussian_nll", "kl_gaussian", "kl_motion"), "gaussian"),
     "mahalanobis": "gaussian",
     **dict.fromkeys(("dropout", "drawn", "flips", "mixture_moments", "sampled", "velocity_posterior"), "sampling"),
 }
@@ -51,7 +51,6 @@ __all__ = [
     "gaussian_nll",
     "kl_gaussian",
     "kl_motion",
-    "kl_smooth",
     "mahalanobis",
     "mixture_moments",
     "of_change",

@@ -62,21 +62,6 @@ def kl_motion(mean: torch.Tensor, log_variance: torch.Tensor, factor: torch.Tens
     return 0.5 * (ndim * variance + length + mean.square().sum(1) - ndim - log_determinant)
 
 
-def kl_smooth(mean: torch.Tensor, log_variance: torch.Tensor, precision: float) -> torch.Tensor:
-    """Divergence of independent normal velocities from a prior that is smooth over space, up to a constant.
-
-    ``precision`` weighs the Laplacian of the grid's neighbourhood graph, the inverse covariance of the prior: the mean
-    over voxels and components of ``0.5 (precision * neighbours * variance - log_variance)`` plus the mean of
-    ``0.5 * precision`` times the summed squared differences to the next voxels (eq. 10 of Dalca et al. 2019).
-    ``mean`` and ``log_variance`` are ``[N, ndim, *spatial]`` in voxels.
-    """
-    from ..regularisers import diffusion
-
-    ndim = mean.shape[1]
-    spread = precision * 2 * ndim * log_variance.exp() - log_variance
-    return 0.5 * spread.mean() + 0.5 * precision * ndim * diffusion(mean)
-
-
 def gaussian_nll(residual: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
     """Negative log likelihood in nats, without its constant, of residuals ``[N, ndim, *spatial]``, per voxel.
 

@@ -283,19 +283,3 @@ def test_ellipsoids_in_three_dimensions():
     residual = torch.randn(100_000, 3, generator=torch.Generator().manual_seed(0))
     found = calibration.reliability(residual, torch.eye(3).expand(100_000, 3, 3))
     assert found.coverage[0.95] == pytest.approx(0.95, abs=0.004)
-
-
-def test_divergence_from_the_smooth_prior():
-    log_variance = torch.full((1, 2, 6, 6), 0.5).log()
-    still, ramp = torch.zeros(1, 2, 6, 6), torch.zeros(1, 2, 6, 6)
-    ramp[:, 0] = 0.3 * torch.arange(6.0)[:, None]
-    # 4 neighbours of variance 0.5, weighed by the precision, less the logarithm
-    alone = uncertainty.kl_smooth(still, log_variance, precision=3.0)
-    assert float(alone) == pytest.approx(0.5 * (3 * 4 * 0.5 + math.log(2)))
-    # one of the two components changes by 0.3 from row to row
-    ramped = uncertainty.kl_smooth(ramp, log_variance, 3.0)
-    assert float(ramped - alone) == pytest.approx(0.5 * 3 * 0.3**2 / 2, rel=1e-4)
-    # the variance that costs least is that of the prior's conditional distribution, 1 / (precision * neighbours)
-    free = torch.zeros(1, 2, 6, 6, requires_grad=True)
-    uncertainty.kl_smooth(still, free - math.log(12.0), 3.0).backward()
-    assert float(free.grad.abs().max()) < 1e-8
