@@ -60,11 +60,11 @@ def _sum_over_time(rng: np.random.Generator, frames: int, velocities: list[torch
 
 
 def _smooth_velocity(rng: np.random.Generator, shape: tuple[int, int]) -> torch.Tensor:
-    """White noise under a Gaussian of 5 to 30 pixels, with a largest length of up to 9 pixels; ``[2, H, W]``."""
+    """White noise under a Gaussian of 5 to 30 pixels, with a largest length of up to 15 pixels; ``[2, H, W]``."""
     noise = torch.from_numpy(rng.standard_normal((1, 2, *shape), dtype=np.float32))
     sigma = float(np.exp(rng.uniform(np.log(5), np.log(30))))
     smooth = flow.smooth(noise, sigma)[0]
-    return smooth * (rng.uniform(0, min(9.0, 0.5 * sigma)) / smooth.norm(dim=0).max())
+    return smooth * (rng.uniform(0, min(15.0, 0.5 * sigma)) / smooth.norm(dim=0).max())
 
 
 def _object_velocities(
@@ -79,13 +79,13 @@ def _object_velocities(
     distance = (along**2 + across**2).sqrt()
     rim = rng.uniform(1.5, 8.0)
     window = torch.sigmoid((radius - distance) / rim)
-    degrees = rng.uniform(-16, 16)
+    degrees = rng.uniform(-22, 22)
     gradient = rng.uniform(-0.5, 1.0)  # inner layers turn more than outer ones
     turn = np.radians(degrees) * (1 + gradient * (0.5 - distance / radius).clamp(-1, 1))
     turning = torch.stack([-position[1], position[0]]) * turn * window
     profile = (distance / (0.5 * radius)) * torch.exp(1 - distance / (0.5 * radius))  # of a wall: none at the centre
-    beating = -position / distance.clamp(min=1) * profile * rng.uniform(-0.15, 0.35) * radius * window
+    beating = -position / distance.clamp(min=1) * profile * rng.uniform(-0.2, 0.45) * radius * window
     heading = rng.uniform(0, 2 * np.pi)
     direction = torch.tensor([np.cos(heading), np.sin(heading)], dtype=torch.float32).view(2, 1, 1)
-    shifting = direction * rng.uniform(0, 0.3) * min(radius, 28.0) * window
+    shifting = direction * rng.uniform(0, 0.5) * min(radius, 28.0) * window
     return [turning.float(), beating.float(), shifting.float()]
