@@ -24,6 +24,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 PACKAGES = {name: name for name in ("numpy", "torch", "SimpleITK", "safetensors", "pydicom", "monai", "matplotlib")}
 PACKAGES |= {"PIL": "pillow", "lightning": "lightning", "yaml": "pyyaml", "slicer": "slicer-core"}
+PACKAGES |= {name: name for name in ("nibabel", "h5py", "jinja2", "highdicom")}
 """Import names of the packages that this one uses, and what they are installed by."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..io.field_formats import FIELD_FORMATS, choose_format
 from ..io.formats import safe_name, stem_of
 from .console import Console, tell
 from .lists import names_of, read_list
@@ -35,6 +36,7 @@ _PAIRS = (
     "fixed_mask and moving_mask; paths are relative to the list"
 )
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
+_FIELDS = f"write the fields for other programs, too: {', '.join(FIELD_FORMATS)}; several with commas"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
 
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
     add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
     add_method(parser)
+    add("--fields", type=_formats, default=(), metavar="NAME,...", help=_FIELDS)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
@@ -65,6 +68,16 @@ def _reference(text: str) -> int | None:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is neither a frame number nor 'auto'")
     return int(text)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    try:
+        for name in names:
+            choose_format(name)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return names
 
 
 def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -120,9 +133,10 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
 
 
 def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
-    files = {name: getattr(arguments, name) for name in _PAIR_FILES}
+    files: dict[str, Any] = {name: getattr(arguments, name) for name in _PAIR_FILES}
+    rest = {"fields": arguments.fields, "options": options}
     if arguments.pairs is None:
-        return {"": Study(arguments.fixed, moving=arguments.moving, options=options, **files)}
+        return {"": Study(arguments.fixed, moving=arguments.moving, **rest, **files)}
     if any(files.values()):
         raise InputError("Labels and masks of several pairs are named in the list; leave them out beside --pairs.")
     rows = read_list(arguments.pairs, ("name", "fixed", "moving", *_PAIR_FILES))
@@ -133,7 +147,7 @@ def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
     studies = {}
     for name, row in zip(names_of(rows, stems), rows, strict=True):
         paths: dict[str, Any] = {key: Path(text) for key, text in row.items() if key != "name"}
-        studies[safe_name(name)] = Study(paths.pop("fixed"), options=options, **paths)
+        studies[safe_name(name)] = Study(paths.pop("fixed"), **rest, **paths)
     return studies
 
 
@@ -141,7 +155,7 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
     if arguments.labels and (arguments.studies or len(arguments.input) > 1):
         raise InputError("--labels belongs to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
-    rest = {"series": series, "labels": arguments.labels, "options": options}
+    rest = {"series": series, "labels": arguments.labels, "fields": arguments.fields, "options": options}
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

@@ -38,6 +38,7 @@ class Study:
     labels : label map of the reference frame, to be carried to every frame.
     moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
     fixed_mask, moving_mask : of a pair, where its images count.
+    fields : formats of other programs that the fields are written in, too, out of ``io.field_formats.FIELD_FORMATS``.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
@@ -48,6 +49,7 @@ class Study:
     moving_labels: Path | None = None
     fixed_mask: Path | None = None
     moving_mask: Path | None = None
+    fields: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -97,7 +99,14 @@ def register_study(
         clock.lap("register")
         reporter(0.6, "Measuring")
         with writing(folder):
-            write_results(results, work, progress=reporter.part(0.65, 0.75), cancel=cancel)
+            write_results(
+                results,
+                work,
+                field_formats=study.fields,
+                moving=images[-1].grid,
+                progress=reporter.part(0.65, 0.75),
+                cancel=cancel,
+            )
             if moving_labels is not None:
                 write_warped_labels(results, moving_labels, images[-1].grid, work)
             (work / "figures").mkdir()

@@ -15,15 +15,31 @@ _FIELD = """
 import sys
 sys.path[:] = sys.argv[3:]
 import SimpleITK as sitk
-transform = sitk.ReadTransform(sys.argv[1])
-if transform.GetName() != "DisplacementFieldTransform":
-    sys.exit("is a " + transform.GetName())
-sitk.WriteImage(sitk.DisplacementFieldTransform(transform).GetDisplacementField(), sys.argv[2])
+
+def parts(transform):
+    if transform.GetName() != "CompositeTransform":
+        return [transform.Downcast()]
+    composite = sitk.CompositeTransform(transform)
+    return [part for n in range(composite.GetNumberOfTransforms()) for part in parts(composite.GetNthTransform(n))]
+
+found = parts(sitk.ReadTransform(sys.argv[1]))
+fields = [part.GetDisplacementField() for part in found if part.GetName() == "DisplacementFieldTransform"]
+if not fields:
+    sys.exit("is a " + (found[0].GetName() if found else "CompositeTransform"))
+# a composite applies its last part first; that one is on the grid of the fixed image
+field = fields[-1]
+if len(found) > 1:
+    whole = sitk.CompositeTransform(found)
+    geometry = field.GetSize(), field.GetOrigin(), field.GetSpacing(), field.GetDirection()
+    field = sitk.TransformToDisplacementField(whole, sitk.sitkVectorFloat64, *geometry)
+sitk.WriteImage(field, sys.argv[2])
 """
 
 
 def field_as_image(path: Path, folder: Path) -> Path:
     """The displacement field of a transform file (.h5, .tfm), written as an image into ``folder``.
+
+    A composite of several transforms becomes one field, on the grid of the field that is applied first.
 
     Raises
     ------

@@ -45,22 +45,31 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
     suffix = suffix_of(path)
     if suffix not in FIELD_SUFFIXES:
         raise InputError(f"'{path}': fields are written as {', '.join(FIELD_SUFFIXES)}, not '{suffix}'.")
+    with whole_file(path) as part:
+        if suffix in _IMAGES:
+            twice = suffix in (".nii", ".nii.gz") and grid.ndim == 2
+            image = _vector_image(displacement, grid, np.float32, times=2 if twice else 1)
+            if twice:
+                image.SetMetaData("ITK_FileNotes", _TWICE)
+            write_image(part, image)
+        else:
+            sitk.WriteTransform(field_transform(displacement, grid), str(part))
+
+
+def field_transform(displacement: np.ndarray, grid: Grid) -> sitk.DisplacementFieldTransform:
+    """A displacement ``[ndim, *grid.shape]`` in voxels as ITK's transform."""
+    return sitk.DisplacementFieldTransform(_vector_image(displacement, grid, np.float64))
+
+
+def _vector_image(displacement: np.ndarray, grid: Grid, kind: type, times: int = 1) -> sitk.Image:
+    """The displacement in LPS mm; one slice may be stored several times."""
     vectors = np.moveaxis(flow.to_mm(displacement, grid), 0, -1).reshape(*reversed(grid.size), 3)
-    twice = suffix in (".nii", ".nii.gz") and grid.ndim == 2
-    if twice:
-        vectors = np.concatenate([vectors, vectors])
-    kind = np.float32 if suffix in _IMAGES else np.float64
+    vectors = np.concatenate([vectors] * times)
     image = sitk.GetImageFromArray(np.ascontiguousarray(vectors, dtype=kind), isVector=True)
     image.SetSpacing(grid.spacing)
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction)
-    if twice:
-        image.SetMetaData("ITK_FileNotes", _TWICE)
-    with whole_file(path) as part:
-        if suffix in _IMAGES:
-            write_image(part, image)
-        else:
-            sitk.WriteTransform(sitk.DisplacementFieldTransform(image), str(part))
+    return image
 
 
 def write_affine(path: str | Path, matrix: np.ndarray) -> None:
@@ -73,6 +82,20 @@ def write_affine(path: str | Path, matrix: np.ndarray) -> None:
     transform.SetTranslation(np.asarray(matrix, float)[:3, 3].tolist())
     with whole_file(path) as part:
         sitk.WriteTransform(transform, str(part))
+
+
+def _put_back(image: sitk.Image) -> sitk.Image:
+    """A slice of a NIfTI file, which ITK reads as two-dimensional, where the file says that it lies."""
+    rows = [image.GetMetaData(f"srow_{axis}").split() for axis in "xyz"]
+    matrix = np.vstack([np.array(rows, dtype=float), (0.0, 0.0, 0.0, 1.0)])
+    if not matrix[:3, :3].any():  # it has no such rows, but perhaps a rotation
+        return image
+    grid = Grid.from_ras_matrix((*image.GetSize(), 1), matrix)
+    whole = sitk.JoinSeries([image])
+    whole.SetSpacing(grid.spacing)
+    whole.SetOrigin(grid.origin)
+    whole.SetDirection(grid.direction)
+    return whole
 
 
 def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
@@ -95,6 +118,8 @@ def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:
                 image = sitk.ReadImage(str(field_as_image(path, Path(folder))))
     except RuntimeError as error:
         raise InputError(f"'{path}' cannot be read as a displacement field: {describe(error)}.") from error
+    if image.GetDimension() == 2 and suffix_of(path) in (".nii", ".nii.gz"):
+        image = _put_back(image)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
         raise InputError(f"'{path}' is not a 3D displacement field.")
     if image.HasMetaDataKey("ITK_FileNotes") and image.GetMetaData("ITK_FileNotes").strip() == _TWICE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from ..cine import Cine, Motion
 from ..errors import InputError
 from ..files import expanded, whole_folder
 from ..grid import Grid
+from ..io.field_formats import FIELD_FORMATS, choose_format, write_field_as
 from ..io.fields import FIELD_SUFFIXES, write_affine, write_field
 from ..io.formats import safe_name
 from ..io.write import as_type, image_suffix, write_cine
@@ -30,6 +31,8 @@ def write_motion(
     *,
     labels: np.ndarray | None = None,
     field_suffix: str = ".nrrd",
+    field_formats: Sequence[str] = (),
+    moving: Grid | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> list[Path]:
@@ -49,6 +52,9 @@ def write_motion(
     ----------
     labels : whole numbers ``[*grid.shape]`` drawn on the reference frame.
     field_suffix : ".nrrd", ".nii.gz", ".nii", ".mha", ".h5" or ".tfm".
+    field_formats : names of ``io.field_formats.FIELD_FORMATS``, for other programs: the same fields once more in each
+        of them, in ``fields/<name>``.
+    moving : of a pair, the grid of the moving image, on which the fields of some programs depend.
     progress, cancel : see ``progress.py``.
 
     Returns
@@ -77,7 +83,15 @@ def write_motion(
     out/fields/inverse_001.nrrd
     """
     results = Results(motion, cine, None if labels is None else Labels.of_map(labels))
-    return write_results(results, folder, field_suffix=field_suffix, progress=progress, cancel=cancel)
+    return write_results(
+        results,
+        folder,
+        field_suffix=field_suffix,
+        field_formats=field_formats,
+        moving=moving,
+        progress=progress,
+        cancel=cancel,
+    )
 
 
 def write_results(
@@ -85,6 +99,8 @@ def write_results(
     folder: str | Path,
     *,
     field_suffix: str = ".nrrd",
+    field_formats: Sequence[str] = (),
+    moving: Grid | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> list[Path]:
@@ -93,6 +109,8 @@ def write_results(
     folder, report = expanded(folder), Reporter(progress, cancel)
     if field_suffix not in FIELD_SUFFIXES:
         raise InputError(f"Fields are written as {', '.join(FIELD_SUFFIXES)}, not '{field_suffix}'.")
+    for name in field_formats:
+        choose_format(name)
     report(0.0, "Warping images")
     written: list[Path] = []
     with whole_folder(folder) as part:
@@ -101,23 +119,41 @@ def write_results(
             relative = f"{safe_name(cine.name)}_{name}{image_suffix(cine, frames)}"
             write_cine(part / relative, frames, cine)
             written.append(folder / relative)
-        count = len(motion)
-        digits = max(3, len(str(count - 1)))
-        for t in range(count):
-            report(0.4 + 0.6 * t / count, f"Writing fields of frame {t + 1} of {count}")
-            for name, fields in (("displacement", motion.displacement), ("inverse", motion.inverse)):
-                relative = f"fields/{name}_{t:0{digits}d}{field_suffix}"
-                write_field(part / relative, fields[t], motion.grid)
-                written.append(folder / relative)
+        fields = list(_fields(motion))
+        for number, (name, field) in enumerate(fields):
+            report(0.4 + 0.5 * number / len(fields), f"Writing field {number + 1} of {len(fields)}")
+            write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
+            written.append(folder / "fields" / f"{name}{field_suffix}")
         if motion.affine is not None:
             write_affine(part / "fields" / AFFINE, motion.affine)
             written.append(folder / "fields" / AFFINE)
-        if motion.deformation is not None:
-            for name, field in zip(("deformation", "deformation_inverse"), motion.deformation, strict=True):
-                write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
-                written.append(folder / "fields" / f"{name}{field_suffix}")
+        for name in field_formats:
+            report(0.95, f"Writing fields for {FIELD_FORMATS[name].title}")
+            written += [folder / path for path in _foreign(motion, part, name, moving or motion.grid)]
         report(1.0, "Written")
     return written
+
+
+def _fields(motion: Motion) -> Iterator[tuple[str, np.ndarray]]:
+    """Every field by the name of its file."""
+    digits = max(3, len(str(len(motion) - 1)))
+    for t in range(len(motion)):
+        yield f"displacement_{t:0{digits}d}", motion.displacement[t]
+        yield f"inverse_{t:0{digits}d}", motion.inverse[t]
+    if motion.deformation is not None:
+        yield from zip(("deformation", "deformation_inverse"), motion.deformation, strict=True)
+
+
+def _foreign(motion: Motion, part: Path, name: str, moving: Grid) -> list[Path]:
+    """Write the fields, and the matrix of a pair, in a format of another program; the paths below ``part``."""
+    entry, place = FIELD_FORMATS[name], Path("fields", name)
+    for stem, field in _fields(motion):
+        # what goes back is applied to the fixed image; a deformation alone ends on the fixed grid
+        there = moving if stem.startswith("displacement") else motion.grid
+        write_field_as(name, part / place / f"{stem}{entry.suffix}", field, motion.grid, there)
+    if motion.affine is not None:
+        entry.write_affine(part / place / f"affine{entry.affine_suffix}", motion.affine, motion.grid, moving)
+    return sorted(path.relative_to(part) for path in (part / place).iterdir())
 
 
 def _images(results: Results) -> Iterator[tuple[str, np.ndarray]]:
