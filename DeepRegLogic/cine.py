@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -67,6 +68,25 @@ def _times(times: np.ndarray | Sequence[float] | None, count: int, name: str) ->
     return values
 
 
+@dataclass(frozen=True)
+class Source:
+    """The DICOM series that a cine was read from.
+
+    Attributes
+    ----------
+    study, series : their instance UIDs.
+    modality : "MR", "US", ..., "" where the header has none.
+    heart_rate : beats a minute, None where the header tells none.
+    images : for every frame the images of its slices in the order of the grid: a file, and which of its frames (from 0).
+    """
+
+    study: str
+    series: str
+    modality: str
+    heart_rate: float | None
+    images: tuple[tuple[tuple[Path, int], ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Cine:
     """Images of one anatomy over time, all on one grid. A single image is a cine of one frame.
@@ -81,6 +101,7 @@ class Cine:
     suffix : file suffix of the source (".nii.gz", ".seq.nrrd", ".dcm", ...), "" when it did not come from a file.
     notes : sentences for the user about what reading changed (colour to luminance, irregular times, ...).
     one_unit : whether a pixel value means the same in every frame; where not, each frame is scaled by itself.
+    source : the DICOM series that it was read from, None where it was not.
 
     Raises
     ------
@@ -96,6 +117,7 @@ class Cine:
     suffix: str = ""
     notes: tuple[str, ...] = ()
     one_unit: bool = True
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames).view()

@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
     add_method(parser)
     add("--fields", type=_formats, default=(), metavar="NAME,...", help=_FIELDS)
+    add("--html", action="store_true", help="write report.html, too: the study in one file that plays in a browser")
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
@@ -134,7 +135,7 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
 
 def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
     files: dict[str, Any] = {name: getattr(arguments, name) for name in _PAIR_FILES}
-    rest = {"fields": arguments.fields, "options": options}
+    rest = {"fields": arguments.fields, "html": arguments.html, "options": options}
     if arguments.pairs is None:
         return {"": Study(arguments.fixed, moving=arguments.moving, **rest, **files)}
     if any(files.values()):
@@ -155,7 +156,8 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
     if arguments.labels and (arguments.studies or len(arguments.input) > 1):
         raise InputError("--labels belongs to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
-    rest = {"series": series, "labels": arguments.labels, "fields": arguments.fields, "options": options}
+    rest = {"series": series, "labels": arguments.labels, "options": options}
+    rest |= {"fields": arguments.fields, "html": arguments.html}
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

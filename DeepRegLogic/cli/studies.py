@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ..io.read import Series
     from ..results.results import Results
 
-REPORT = "report.json"
+REPORT, PAGE = "report.json", "report.html"
+_DRAWN = ("curves.png",)  # the page draws them itself
 MASKS = ("fixed_mask", "moving_mask")
 _FILES = ("labels", "moving_labels", *MASKS)
 
@@ -39,6 +40,7 @@ class Study:
     moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
     fixed_mask, moving_mask : of a pair, where its images count.
     fields : formats of other programs that the fields are written in, too, out of ``io.field_formats.FIELD_FORMATS``.
+    html : whether ``report.html`` is written, too: everything in one file that plays.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
@@ -50,6 +52,7 @@ class Study:
     fixed_mask: Path | None = None
     moving_mask: Path | None = None
     fields: tuple[str, ...] = ()
+    html: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -110,13 +113,18 @@ def register_study(
             if moving_labels is not None:
                 write_warped_labels(results, moving_labels, images[-1].grid, work)
             (work / "figures").mkdir()
-            write_figures(work / "figures", results, reporter.part(0.75, 0.9))
+            figures = write_figures(work / "figures", results, reporter.part(0.75, 0.85))
             tables.write_csv(work / "frames.csv", tables.frame_rows(results))
             if save_scene is not None:
                 reporter(0.9, "Writing the scene")
                 save_scene(work / "scene.mrb", results)
             clock.lap("write")
             content = tables.report_content(results, _source(study), _settings(study), clock.seconds)
+            if study.html:
+                from ..report.html import write_report
+
+                pictures = [path for path in figures if path.suffix == ".png" and path.name not in _DRAWN]
+                write_report(work / PAGE, results, content, pictures, reporter.part(0.9, 0.98))
             content["files"] = _written(work)
             tables.write_json(work / REPORT, content)
             reporter(0.99, "Moving the results into place")
@@ -189,6 +197,8 @@ def register_studies(
 ) -> list[dict[str, object]]:
     """Register every study into ``folder/<name>``, going on past those that fail, and write ``folder/studies.csv``.
 
+    Where pages are asked for there is also ``folder/index.html``, with a link to each.
+
     Returns
     -------
     The rows of that table: study, status ("ok", "failed" or "cancelled"), the summary or what was wrong, and the
@@ -209,6 +219,11 @@ def register_studies(
             break
     with whole_file(Path(folder) / "studies.csv") as file:
         tables.write_csv(file, rows)
+    if any(study.html for study in studies.values()):
+        from ..report.html import write_index
+
+        with whole_file(Path(folder) / "index.html") as file:
+            write_index(file, rows, Path(folder))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What a reader gets of a registered cine: figures, an animation and tables. Needs matplotlib and Pillow."""
+"""What a reader gets of a registered cine: figures, an animation, a page and tables. Needs matplotlib and Pillow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from ..progress import Reporter
@@ -19,7 +20,7 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
     """Write every figure of ``results`` into ``folder``, which exists, and return the files.
 
     ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, one for every map of
-    ``maps.MAPS`` that has a figure, and ``motion.gif``.
+    ``maps.MAPS`` that has a figure, all of them again as vectors in ``figures.pdf``, and ``motion.gif``.
 
     Raises
     ------
@@ -38,9 +39,12 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
         if file:
             drawings[f"{file}.png"] = partial(figures.ratio_map if entry.ratio else figures.amount_map, name=name)
     files = []
-    for number, (name, draw) in enumerate(drawings.items()):
-        report(0.5 * number / len(drawings), f"Drawing {name}")
-        style.save(draw(results), folder / name)
-        files.append(folder / name)
+    with PdfPages(folder / "figures.pdf", metadata={"CreationDate": None}) as pages:
+        for number, (name, draw) in enumerate(drawings.items()):
+            report(0.5 * number / len(drawings), f"Drawing {name}")
+            figure = draw(results)
+            style.save(figure, folder / name)
+            pages.savefig(figure, bbox_inches="tight")
+            files.append(folder / name)
     animation.write_animation(folder / "motion.gif", results, report.part(0.5, 1.0))
-    return [*files, folder / "motion.gif"]
+    return [*files, folder / "figures.pdf", folder / "motion.gif"]

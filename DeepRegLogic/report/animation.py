@@ -12,7 +12,7 @@ from PIL import Image
 from ..progress import Reporter
 from ..results.results import Results
 from .figures import frame_title
-from .style import INK, ORANGE, grey_window, new_figure, show_plane
+from .style import INK, ORANGE, draw_marks, grey_window, new_figure, show_plane
 from .view import SliceView
 
 
@@ -36,7 +36,8 @@ def write_animation(path: Path, results: Results, report: Reporter, lines: int =
     _, width, height, _ = view.extent
     left.set_xlim(0, width)
     left.set_ylim(height, 0)
-    web = LineCollection([], colors=ORANGE, linewidths=0.7, alpha=0.85)
+    draw_marks(left, view)
+    web = LineCollection([], colors=ORANGE, linewidths=0.45, alpha=0.7)
     left.add_collection(web)
     caption = figure.supxlabel("", fontsize=8, color=INK)
     pictures = []
@@ -44,27 +45,27 @@ def write_animation(path: Path, results: Results, report: Reporter, lines: int =
         report(t / len(motion), f"Drawing frame {t + 1} of {len(motion)}")
         shown[0].set_data(view.image(results.cine.frames[t]))
         shown[1].set_data(view.image(results.compensated[t]))
-        web.set_segments(_moved_lines(view, motion.displacement[t], lines))
+        web.set_segments(moved_lines(view, motion.displacement[t], lines))
         caption.set_text(frame_title(results, t))
         canvas.draw()
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
     palette = pictures[results.key_frame].quantize(128, dither=Image.Dither.NONE)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     pictures[0].save(
-        path, save_all=True, append_images=pictures[1:], duration=_durations(results), loop=0, optimize=False
+        path, save_all=True, append_images=pictures[1:], duration=durations(results), loop=0, optimize=False
     )
 
 
-def _durations(results: Results) -> list[int]:
+def durations(results: Results) -> list[int]:
     """Milliseconds a frame is shown: the cine's own, at least 40 (faster is dropped by viewers), 100 without times."""
     motion = results.motion
     if not motion.time_unit or len(motion) < 2:
         return [100] * len(motion)
     steps = np.diff(motion.times)
-    return [int(np.clip(1000 * s, 40, 1000)) for s in (*steps, np.median(steps))]
+    return [round(float(np.clip(1000 * s, 40, 1000))) for s in (*steps, np.median(steps))]
 
 
-def _moved_lines(view: SliceView, displacement: np.ndarray, lines: int) -> list[np.ndarray]:
+def moved_lines(view: SliceView, displacement: np.ndarray, lines: int) -> list[np.ndarray]:
     """Grid lines of the reference moved to a frame, each ``[points, 2]`` as (x, y) in mm of the picture."""
     rows, columns = view.positions()
     down, across = view.field(displacement)

@@ -15,7 +15,19 @@ from ..results.curves import CURVES
 from ..results.maps import MAPS
 from ..results.resample import propagate
 from ..results.results import Results
-from .style import BLUE, GUIDE, INK, RED, draw_contours, grey_window, label_colour, new_figure, palette, show_plane
+from .style import (
+    BLUE,
+    GUIDE,
+    INK,
+    RED,
+    draw_contours,
+    draw_marks,
+    grey_window,
+    label_colour,
+    new_figure,
+    palette,
+    show_plane,
+)
 from .view import SliceView
 
 
@@ -47,7 +59,7 @@ def montage(results: Results, columns: int = 8) -> Figure:
     low, high = grey_window(results.cine.frames)
     lengths = {t: np.linalg.norm(view.field(motion.displacement[t]), axis=0) for t in frames}
     longest = max(1e-3, *(float(length.max()) for length in lengths.values()))
-    outlines = _outlines(results, view, frames)
+    outlines = outlines_of(results, view, frames)
     width = 1.6 * len(frames)
     figure = new_figure(width + 0.9, 3 * 1.6 / view.aspect + 0.5)
     axes = figure.subplots(3, len(frames), squeeze=False)
@@ -57,11 +69,13 @@ def montage(results: Results, columns: int = 8) -> Figure:
         draw_contours(top, view, outlines[t])
         show_plane(middle, view, view.image(results.compensated[t]), vmin=low, vmax=high)
         draw_contours(middle, view, outlines[motion.reference])
-        colours = show_plane(bottom, view, lengths[t], cmap="viridis", vmin=0.0, vmax=longest)
+        colours = show_plane(bottom, view, lengths[t], cmap=palette("viridis"), vmin=0.0, vmax=longest)
         _arrows(bottom, view, view.field(motion.displacement[t]), shortest=max(0.5, 0.1 * longest))
         name = "\n(reference)" if t == motion.reference else "\n"
         top.set_title(frame_title(results, t) + name, fontsize=8, color=INK)
-    for ax, text in zip(axes[:, 0], ("Frames", "Motion compensated", "Displacement"), strict=True):
+    draw_marks(axes[0, 0], view)
+    titles = ("Frames", "Motion compensated", f"Displacement from\nframe {motion.reference}")
+    for ax, text in zip(axes[:, 0], titles, strict=True):
         ax.set_ylabel(text, fontsize=9, color=INK)
     bar = figure.colorbar(colours, ax=axes[2, :], pad=0.01, aspect=14)
     bar.set_label("mm", fontsize=8)
@@ -69,7 +83,7 @@ def montage(results: Results, columns: int = 8) -> Figure:
     return figure
 
 
-def _outlines(results: Results, view: SliceView, frames: Sequence[int]) -> dict[int, dict[int, np.ndarray]]:
+def outlines_of(results: Results, view: SliceView, frames: Sequence[int]) -> dict[int, dict[int, np.ndarray]]:
     """Per frame, label -> soft mask: the reference's own labels carried by linear warping, which keeps edges smooth."""
     wanted = {*frames, results.motion.reference}
     outlines: dict[int, dict[int, np.ndarray]] = {t: {} for t in wanted}
@@ -112,6 +126,7 @@ def checkerboard(results: Results, compensated: bool) -> Figure:
     figure = new_figure(4.6, 4.6 / view.aspect + 0.6)
     ax = figure.subplots()
     ax.imshow(board, extent=view.extent, interpolation="nearest")
+    draw_marks(ax, view)
     ax.set_axis_off()
     error = getattr(motion.quality[t], "error_after" if compensated else "error_before")
     state = "after" if compensated else "before"
@@ -140,7 +155,7 @@ def curves(results: Results) -> Figure:
 
     axes[1].plot(x, values["motion_max"], color=RED, label="largest")
     axes[1].plot(x, values["motion_mean"], color=BLUE, label="mean")
-    axes[1].set_title("Displacement")
+    axes[1].set_title(f"Displacement from frame {motion.reference}")
     axes[1].set_ylabel("mm")
 
     high = values["inverse_consistency_high"]
@@ -203,6 +218,7 @@ def ratio_map(results: Results, name: str, columns: int = 6) -> Figure:
         folded = np.ma.masked_where(maps[t] > 0, np.ones_like(maps[t]))
         ax.imshow(folded, extent=view.extent, cmap="autumn", vmin=1, vmax=2, interpolation="nearest")
         ax.set_title(frame_title(results, t), fontsize=8, color=INK)
+    draw_marks(axes[0], view)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, extend="both", pad=0.01, aspect=14)
     ticks = [v for v in (0.25, 0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0, 4.0) if 1 / reach <= v <= reach]
     bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
@@ -226,12 +242,13 @@ def amount_map(results: Results, name: str, columns: int = 6) -> Figure:
         highest = entry.limits_of(motion.grid.ndim)[1]
     figure = new_figure(1.9 * len(frames) + 4.2, max(1.9 / view.aspect + 0.6, 2.6))
     axes = figure.subplots(1, len(frames) + 1, width_ratios=[1.0] * len(frames) + [1.5])
-    outlines = _outlines(results, view, [motion.reference])[motion.reference]
+    outlines = outlines_of(results, view, [motion.reference])[motion.reference]
     colours = palette(entry.palette)
     for ax, t in zip(axes, frames, strict=False):
         shown = show_plane(ax, view, view.image(values[t]), cmap=colours, vmin=lowest, vmax=highest)
         draw_contours(ax, view, outlines)
         ax.set_title(frame_title(results, t), fontsize=8, color=INK)
+    draw_marks(axes[0], view)
     bar = figure.colorbar(shown, ax=axes[:-1], pad=0.01, aspect=14)
     bar.set_label(", ".join(part for part in (entry.title_of(motion.grid.ndim), entry.unit) if part), fontsize=8)
     bar.ax.tick_params(labelsize=7)

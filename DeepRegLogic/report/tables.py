@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..cine import Source
 from ..results import curves, maps
 from ..results.quality import FrameQuality
 from ..results.results import Results
@@ -84,6 +85,19 @@ def environment() -> dict[str, str]:
     return versions
 
 
+def _identity(source: Source | None) -> dict[str, object]:
+    """What DICOM tells of the study, where it is the input."""
+    if source is None:
+        return {}
+    told: dict[str, object] = {
+        "study_uid": source.study,
+        "series_uid": source.series,
+        "modality": source.modality,
+        "heart_rate_bpm": source.heart_rate and round(source.heart_rate, 1),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
 def report_content(
     results: Results, source: object, settings: Mapping[str, object], seconds: Mapping[str, float]
 ) -> dict[str, Any]:
@@ -104,6 +118,7 @@ def report_content(
             "times": cine.times,
             "time_unit": cine.time_unit or "frame number",
             "notes": cine.notes,
+            **_identity(cine.source),
         },
         "settings": settings,
         "reference": motion.reference,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..grid import Grid
+from ..grid import IDENTITY, Grid
+
+_OBLIQUE = 0.4  # of a direction cosine that gets a letter
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class SliceView:
     transpose, flip_rows, flip_columns : what is done to an array, in this order.
     spacing : mm between the shown rows and between the shown columns.
     shape : shown rows and columns.
+    letters : which side of the patient is at the left, right, top and bottom of the picture: "R", "L", "A", "P", "H",
+        "F", two of them where an axis is oblique; None where the image does not say where it lies.
     """
 
     index: int | None
@@ -30,6 +34,7 @@ class SliceView:
     flip_columns: bool
     spacing: tuple[float, float]
     shape: tuple[int, int]
+    letters: tuple[str, str, str, str] | None = None
 
     @classmethod
     def of(cls, grid: Grid) -> SliceView:
@@ -38,6 +43,8 @@ class SliceView:
         if transpose:
             across, down = down, across
         (row_mm, column_mm), (rows, columns) = grid.array_spacing[-2:], grid.shape[-2:]
+        nowhere = grid.direction == IDENTITY and not any(grid.origin)
+        right, bottom = across * np.sign(_leading(across)), down * np.sign(_leading(down))
         return cls(
             index=grid.shape[0] // 2 if grid.ndim == 3 else None,
             transpose=transpose,
@@ -45,6 +52,7 @@ class SliceView:
             flip_columns=_leading(across) < 0,
             spacing=(column_mm, row_mm) if transpose else (row_mm, column_mm),
             shape=(columns, rows) if transpose else (rows, columns),
+            letters=None if nowhere else (_side(-right), _side(right), _side(-bottom), _side(bottom)),
         )
 
     @property
@@ -83,3 +91,18 @@ class SliceView:
 def _leading(axis: np.ndarray) -> float:
     """The largest component of an LPS axis, counted from head to foot, right to left, front to back."""
     return float(max(axis * (1.0, 1.0, -1.0), key=abs))
+
+
+def _side(axis: np.ndarray) -> str:
+    """The side of the patient that an LPS axis points to, the main one first."""
+    names = [("L", "R"), ("P", "A"), ("H", "F")]
+    order = sorted(range(3), key=lambda n: -abs(axis[n]))
+    return "".join(names[n][int(axis[n] < 0)] for n in order[:2] if abs(axis[n]) > _OBLIQUE)
+
+
+def scale_bar(width: float) -> tuple[float, str]:
+    """Length in mm and text of a scale bar for a picture ``width`` mm wide: 1, 2 or 5 times a power of ten."""
+    most = width / 3
+    power = 10.0 ** np.floor(np.log10(most))
+    length = float(next(factor * power for factor in (5, 2, 1) if factor * power <= most))
+    return length, f"{length / 10:g} cm" if length >= 10 else f"{length:g} mm"

@@ -65,7 +65,7 @@ def test_every_figure_is_written_with_content(results, tmp_path):
     files = write_figures(tmp_path, results)
     assert sorted(f.name for f in files) == sorted(p.name for p in tmp_path.iterdir())
     names = {"montage.png", "checkerboard_before.png", "checkerboard_after.png", "curves.png", "jacobian.png"}
-    assert {f.name for f in files} == {*names, "motion.gif"}
+    assert {f.name for f in files} == {*names, "figures.pdf", "motion.gif"}
     for name in names:
         pixels = np.asarray(Image.open(tmp_path / name).convert("RGB"))
         assert min(pixels.shape[:2]) > 200, name
@@ -112,7 +112,7 @@ def test_figures_of_two_frames_in_3d(tmp_path):
     results = Results(motion, Cine(rng.random((2, *grid.shape)), grid), Labels.of_map(labels))
     assert results.sizes[1][0] == pytest.approx(2 * 6 * 4 * 6.0 / 1000)
     assert results.size_unit == "ml"
-    assert len(write_figures(tmp_path, results)) == 6
+    assert len(write_figures(tmp_path, results)) == 7
 
 
 def test_shown_frames_hold_the_reference_and_the_most_moved(results):

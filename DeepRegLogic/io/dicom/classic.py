@@ -16,6 +16,7 @@ from ..images import check_budget
 from .clocks import clocks_of, cycle
 from .pixels import decode, number, numbers, stored_bytes
 from .series import SeriesInfo, dataset_of, readable
+from .source import source_of
 from .spacing import pixel_spacing
 from .stack import COMPONENT, Slice, arrange
 
@@ -128,7 +129,10 @@ def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) ->
         values, extra = _pixels(image.path)
         pixels.append(values)
         notes += extra
-    count = len(plan.order)
+    count, first = len(plan.order), images[plan.order[0, 0]]
+    with readable(first.path):
+        header = dataset_of(first.path, pixels=False)
+        source = source_of(header, [(image.path, 0) for image in images], plan.order, first.slice.cycle)
     frames = np.stack([pixels[i] for i in plan.order.ravel()])
     return Cine(
         frames.reshape(count, *plan.grid.shape),
@@ -137,6 +141,7 @@ def read_classic(info: SeriesInfo, name: str, memory_gb: float | None = None) ->
         name=name,
         suffix=".dcm",
         notes=tuple(dict.fromkeys((*notes, *plan.notes))),
+        source=source,
     )
 
 

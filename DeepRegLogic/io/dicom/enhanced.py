@@ -14,6 +14,7 @@ from ..images import check_budget
 from .clocks import clocks_of, frame_clocks
 from .pixels import decode, number, numbers, rescale, stored_bytes
 from .series import dataset_of, readable
+from .source import source_of
 from .stack import COMPONENT, Slice, arrange
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ def read_enhanced(paths: Sequence[Path], name: str, memory_gb: float | None = No
             notes += extra
     values = np.stack([images[i] for i in plan.order.ravel()]).reshape(len(plan.order), *plan.grid.shape)
     notes = list(dict.fromkeys((*notes, *plan.notes)))
-    return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=tuple(notes))
+    places = [(path, n) for path, part in slices.items() for n in range(len(part))]
+    first = next(iter(slices))
+    with readable(first):
+        source = source_of(dataset_of(first, pixels=False), places, plan.order, slices[first][0].cycle)
+    return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=tuple(notes), source=source)
 
 
 class _Groups:

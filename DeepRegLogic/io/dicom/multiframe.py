@@ -16,6 +16,7 @@ from ..images import check_budget
 from .enhanced import read_enhanced
 from .pixels import decode, number, rescale, stored_bytes
 from .series import dataset_of, is_enhanced, readable
+from .source import source_of
 from .spacing import pixel_spacing
 from .stack import arrange
 from .vectors import pointed, slices_of
@@ -63,12 +64,15 @@ def _read_plain(dataset: Dataset, path: Path, name: str) -> Cine:
         plan = arrange(slices, name)
         values = frames[plan.order.ravel()].reshape(len(plan.order), *plan.grid.shape)
         notes = (*colour, *notes, *more, *plan.notes)
-        return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=notes)
+        source = source_of(dataset, [(path, n) for n in range(len(frames))], plan.order)
+        return Cine(values, plan.grid, plan.times, name=name, suffix=".dcm", notes=notes, source=source)
     times, unusable = _frame_times(dataset, len(frames))
     if times is None and len(frames) > 1:
         notes = (*notes, "The header gives no usable frame times; frames are numbered instead.")
     grid = Grid((columns, rows, 1), (*spacing, 1.0))
-    return Cine(frames, grid, times, name=name, suffix=".dcm", notes=(*colour, *notes, *unusable))
+    notes = (*colour, *notes, *unusable)
+    source = source_of(dataset, [(path, n) for n in range(len(frames))], np.arange(len(frames))[:, None])
+    return Cine(frames, grid, times, name=name, suffix=".dcm", notes=notes, source=source)
 
 
 def _frame_times(dataset: Dataset, count: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
