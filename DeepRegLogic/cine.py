@@ -77,7 +77,8 @@ class Source:
     study, series : their instance UIDs.
     modality : "MR", "US", ..., "" where the header has none.
     heart_rate : beats a minute, None where the header tells none.
-    images : for every frame the images of its slices in the order of the grid: a file, and which of its frames (from 0).
+    images : for every frame the images of its slices in the order of the grid: a file, and its frame there (from 0).
+    pair : whether the second frame is another image, on a grid of its own: that of a pair.
     """
 
     study: str
@@ -85,6 +86,7 @@ class Source:
     modality: str
     heart_rate: float | None
     images: tuple[tuple[tuple[Path, int], ...], ...]
+    pair: bool = False
 
 
 @dataclass(frozen=True, eq=False)

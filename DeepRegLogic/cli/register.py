@@ -37,6 +37,9 @@ _PAIRS = (
 )
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
 _FIELDS = f"write the fields for other programs, too: {', '.join(FIELD_FORMATS)}; several with commas"
+_DICOM = (
+    "write DICOM, too, into the study of the input, a DICOM series: segmentations, curves, motion, compensated images"
+)
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
 
@@ -57,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_method(parser)
     add("--fields", type=_formats, default=(), metavar="NAME,...", help=_FIELDS)
     add("--html", action="store_true", help="write report.html, too: the study in one file that plays in a browser")
+    add("--dicom", action="store_true", help=_DICOM)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
@@ -135,7 +139,7 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
 
 def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
     files: dict[str, Any] = {name: getattr(arguments, name) for name in _PAIR_FILES}
-    rest = {"fields": arguments.fields, "html": arguments.html, "options": options}
+    rest = {"fields": arguments.fields, "html": arguments.html, "dicom": arguments.dicom, "options": options}
     if arguments.pairs is None:
         return {"": Study(arguments.fixed, moving=arguments.moving, **rest, **files)}
     if any(files.values()):
@@ -157,7 +161,7 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
         raise InputError("--labels belongs to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
     rest = {"series": series, "labels": arguments.labels, "options": options}
-    rest |= {"fields": arguments.fields, "html": arguments.html}
+    rest |= {"fields": arguments.fields, "html": arguments.html, "dicom": arguments.dicom}
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

@@ -41,6 +41,7 @@ class Study:
     fixed_mask, moving_mask : of a pair, where its images count.
     fields : formats of other programs that the fields are written in, too, out of ``io.field_formats.FIELD_FORMATS``.
     html : whether ``report.html`` is written, too: everything in one file that plays.
+    dicom : whether results are written as DICOM, too, in the study of the input (``results.dicom``).
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
@@ -53,6 +54,7 @@ class Study:
     moving_mask: Path | None = None
     fields: tuple[str, ...] = ()
     html: bool = False
+    dicom: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,6 +93,8 @@ def register_study(
     with own_folder(folder, inputs) as work:
         reporter(0.0, f"Reading {study.source.name}")
         images = _read(study)
+        if study.dicom:
+            _check_dicom(images)
         labels = Labels(*io.read_masks(study.labels, images[0].grid)) if study.labels else None
         clock.lap("read")
         moving_labels = io.read_labels(study.moving_labels, images[-1].grid) if study.moving_labels else None
@@ -115,6 +119,10 @@ def register_study(
             (work / "figures").mkdir()
             figures = write_figures(work / "figures", results, reporter.part(0.75, 0.85))
             tables.write_csv(work / "frames.csv", tables.frame_rows(results))
+            if study.dicom:
+                from ..results.dicom import write_dicom
+
+                write_dicom(results, work / "dicom", reporter.part(0.86, 0.9), cancel)
             if save_scene is not None:
                 reporter(0.9, "Writing the scene")
                 save_scene(work / "scene.mrb", results)
@@ -150,6 +158,16 @@ def _read(study: Study) -> tuple[Cine, ...]:
     if study.moving is None:
         return (io.read_cine(study.source, series=study.series, memory_gb=study.options.get("memory_gb")),)
     return io.read_image(study.source), io.read_image(study.moving)
+
+
+def _check_dicom(images: tuple[Cine, ...]) -> None:
+    """Raise InputError, before anything is computed, where results cannot be written as DICOM."""
+    from ..results.dicom import require_packages
+    from ..results.dicom.identity import require_source
+
+    require_packages()
+    for image in images:
+        require_source(image)
 
 
 def masks_of(paths: Mapping[str, Path], pair: tuple[Cine, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import flow
-from ..cine import Cine, intensity_range, working_type
+from ..cine import Cine, Source, intensity_range, working_type
 from ..errors import InputError
 from ..grid import Grid
 from ..results.quality import frame_quality
@@ -52,7 +52,22 @@ def _cine_of(fixed: Cine, moving: Cine, frame: np.ndarray) -> Cine:
         note = f"The pixels of '{fixed.name}' and '{moving.name}' lie in different ranges; each is scaled by itself."
         notes = (*notes, note)
     name = f"{moving.name} to {fixed.name}"
-    return Cine(np.stack(images), fixed.grid, name=name, suffix=fixed.suffix, notes=notes, one_unit=alike)
+    return Cine(
+        np.stack(images),
+        fixed.grid,
+        name=name,
+        suffix=fixed.suffix,
+        notes=notes,
+        one_unit=alike,
+        source=_source_of(fixed, moving),
+    )
+
+
+def _source_of(fixed: Cine, moving: Cine) -> Source | None:
+    """That of the fixed image, with both images; None where one of them is not from DICOM."""
+    if fixed.source is None or moving.source is None:
+        return None
+    return replace(fixed.source, images=(fixed.source.images[0], moving.source.images[0]), pair=True)
 
 
 def _same_range(fixed: np.ndarray, moving: np.ndarray) -> bool:
