@@ -170,7 +170,7 @@ def _layers(results: Results, view: SliceView, report: Reporter) -> tuple[dict[s
         grey = (np.clip((view.image(images).astype(np.float32) - low) / (high - low), 0, 1) * 255).round()
         found[name] = _layer([Image.fromarray(frame) for frame in grey.astype(np.uint8)], scale)
     for name, entry in _shown_maps(results).items():
-        report(0.6, f"Embedding {entry.title}")
+        report(0.6, f"Embedding {entry.title_of(results.motion.grid.ndim)}")
         values = view.image(_values(results, name))
         lowest, highest = entry.limits_of(results.motion.grid.ndim)
         part = np.clip((values - lowest) / (highest - lowest), 0, 1)

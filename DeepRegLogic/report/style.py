@@ -22,7 +22,7 @@ LABEL_COLOURS = (ORANGE, "#56B4E9", "#009E73", "#CC79A7", RED, BLUE, "#F0E442")
 INK = "#222222"
 GUIDE = "#9A9A9A"
 DPI = 150
-_BACKGROUND = 0.05  # of the range of intensities
+_BACKGROUND = 0.05  # of the range of 95 % of the intensities
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -38,14 +38,14 @@ def palette(name: str) -> LinearSegmentedColormap:
 def grey_window(frames: np.ndarray) -> tuple[float, float]:
     """Darkest and brightest shown intensity: the 1st and the 99.5th percentile.
 
-    Where a few pixels are much brighter than the others, tissue would be dark: then twice what 90 % of the pixels above
-    the background have is shown as white.
+    Where a few pixels are much brighter than the others, tissue would be dark: then twice what 80 % of the pixels above
+    the background have at most is shown as white.
     """
     pixels = np.ravel(frames)[:: max(1, frames.size // 1_000_000)].astype(float)
-    low, high = np.percentile(pixels, (1.0, 99.5))
-    tissue = pixels[pixels > low + _BACKGROUND * (high - low)]
+    low, bright, high = np.percentile(pixels, (1.0, 95.0, 99.5))
+    tissue = pixels[pixels > low + _BACKGROUND * (bright - low)]
     if tissue.size:
-        high = min(high, low + 2.0 * (np.percentile(tissue, 90.0) - low))
+        high = min(high, low + 2.0 * (np.percentile(tissue, 80.0) - low))
     return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
 
 

@@ -119,9 +119,11 @@ def write_results(
             relative = f"{safe_name(cine.name)}_{name}{image_suffix(cine, frames)}"
             write_cine(part / relative, frames, cine)
             written.append(folder / relative)
-        fields = list(_fields(motion))
+        fields, count = list(_fields(motion)), len(motion)
         for number, (name, field) in enumerate(fields):
-            report(0.4 + 0.5 * number / len(fields), f"Writing field {number + 1} of {len(fields)}")
+            report(
+                0.4 + 0.5 * number / len(fields), f"Writing fields of frame {min(number // 2 + 1, count)} of {count}"
+            )
             write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
             written.append(folder / "fields" / f"{name}{field_suffix}")
         if motion.affine is not None:

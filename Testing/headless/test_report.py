@@ -13,8 +13,9 @@ from PIL import Image
 from DeepRegLogic import Cancelled, CancelToken, Cine, FrameQuality, Grid, InputError, Labels, Motion, Results
 from DeepRegLogic.progress import Reporter
 from DeepRegLogic.report import figures, tables, write_figures
+from DeepRegLogic.report.style import grey_window
 from DeepRegLogic.report.summary import summary
-from DeepRegLogic.report.view import SliceView
+from DeepRegLogic.report.view import SliceView, scale_bar
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -113,6 +114,32 @@ def test_figures_of_two_frames_in_3d(tmp_path):
     assert results.sizes[1][0] == pytest.approx(2 * 6 * 4 * 6.0 / 1000)
     assert results.size_unit == "ml"
     assert len(write_figures(tmp_path, results)) == 7
+
+
+def test_a_dark_image_with_a_few_bright_pixels_is_shown_bright_enough():
+    rng = np.random.default_rng(0)
+    frames = np.zeros((4, 64, 64))
+    frames[:, 16:48, 16:48] = 100 + 20 * rng.standard_normal((4, 32, 32))
+    frames[:, 50:56, 20:30] = 2000.0  # 1.5 % of the pixels
+    low, high = grey_window(frames)
+    assert low == 0
+    assert 200 < high < 260
+    even = rng.random((2, 64, 64))
+    assert grey_window(even)[1] == pytest.approx(0.995, abs=0.01)
+    assert grey_window(np.zeros((2, 8, 8))) == (0.0, 1.0)
+
+
+def test_letters_and_scale_bar():
+    assert SliceView.of(Grid((4, 3, 1), origin=(1.0, 0.0, 0.0), direction=AXIAL)).letters == ("R", "L", "A", "P")
+    coronal = (1.0, 0, 0, 0, 0, 1.0, 0, -1.0, 0)  # i to the left, j to the feet
+    assert SliceView.of(Grid((4, 3, 1), direction=coronal)).letters == ("R", "L", "H", "F")
+    c, s = np.cos(0.6), np.sin(0.6)
+    oblique = (c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0)
+    assert SliceView.of(Grid((4, 3, 1), direction=oblique)).letters == ("RA", "LP", "AL", "PR")
+    assert SliceView.of(Grid((4, 3, 1))).letters is None  # a picture that says nothing of where it lies
+    assert scale_bar(350.0) == (100.0, "10 cm")
+    assert scale_bar(70.0) == (20.0, "2 cm")
+    assert scale_bar(20.0) == (5.0, "5 mm")
 
 
 def test_shown_frames_hold_the_reference_and_the_most_moved(results):

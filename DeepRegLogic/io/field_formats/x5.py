@@ -61,7 +61,7 @@ def _write(
         for key, word in {**words, "Metadata": json.dumps(about)}.items():
             group.attrs[key] = word
         group.attrs["ArrayLength"] = 1
-        group.create_dataset("Transform", data=values)
+        group.create_dataset("Transform", data=values, compression="gzip", compression_opts=1, shuffle=True)
         group.create_dataset("DimensionKinds", data=np.asarray(_KINDS, dtype="S"))
         domain = group.create_group("Domain")
         domain.attrs["Coordinates"] = "cartesian"
