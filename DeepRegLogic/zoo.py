@@ -214,6 +214,11 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
         return _cache[key]
 
 
+def folder_of(name: str | Path) -> Path:
+    """The folder of a model by its name, or that folder itself."""
+    return _model_folders().get(str(name), Path(name))
+
+
 def clear_cache() -> None:
     """Forget the networks kept in memory."""
     with _lock:

@@ -25,7 +25,7 @@ FLOORS = {
         {"transformations"},
         {"networks"},
         {"zoo", "results"},
-        {"registration", "training", "evaluation"},
+        {"registration", "training", "evaluation", "interchange"},
         {"report"},
         {"cli", "service"},
         {"__main__"},
