@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..cohort.run import register_studies
+from ..cohort.study import PARTS, Output, SaveScene, Study, register_study
 from ..errors import InputError
 from ..io.formats import safe_name, stem_of
-from .console import Console, tell
+from .console import Console
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
-from .studies import SaveScene, Study, register_studies, register_study
 
 HELP = "register a cine, or one image to another, and write its motion, pictures and measurements"
 EPILOG = (
@@ -35,6 +36,7 @@ _PAIRS = (
     "fixed_mask and moving_mask; paths are relative to the list"
 )
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
+_WRITE = f"what is kept of a study, out of {','.join(PARTS)} (default: all)"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
 
@@ -50,13 +52,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pairs", **path, help=_PAIRS)
     add("--output", required=True, **path, help=_OUTPUT)
     add("--series", nargs="+", metavar="UID", help=_SERIES)
-    add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
-    add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
-    add_method(parser)
+    add_how(parser)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
     add("--moving-mask", **path, help="pairs: only what is inside counts")
+
+
+def add_how(parser: argparse.ArgumentParser) -> None:
+    """Add what a study of a cohort may have, too: the frame, the region, the method, and what is written."""
+    add = parser.add_argument
+    add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
+    add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
+    add_method(parser)
+    add("--write", type=_parts, default=PARTS, metavar="PART,...", help=_WRITE)
+    add("--half", action="store_true", help="write fields in the precision of 16 bits; the report tells the error")
+
+
+def output_of(arguments: argparse.Namespace, save_scene: SaveScene | None) -> Output:
+    """What is written, as the arguments of ``add_how`` say."""
+    return Output(arguments.write, arguments.half, save_scene)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    try:
+        return Output(parts).parts
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _reference(text: str) -> int | None:
@@ -81,25 +104,29 @@ def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene | None = None) -> int:
     """Do what the arguments ask and return the exit code."""
-    studies = _studies(arguments)
+    studies, output = studies_of(arguments), output_of(arguments, save_scene)
     if studies.keys() == {""}:
-        content = register_study(studies[""], arguments.output, save_scene, console.progress, console.cancel)
-        print(f"{content['summary']}\nWritten to {arguments.output}")
+        content = register_study(studies[""], arguments.output, output, console.progress, console.cancel)
+        console.progress.say(f"{content['summary']}\nWritten to {arguments.output}")
         return 0
-    rows = register_studies(studies, arguments.output, save_scene, console.progress, console.cancel)
-    bad = [row for row in rows if row["status"] != "ok"]
-    for row in bad:
-        tell(f"{row['study']}: {row['message']}")
-    print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
+    found = register_studies(
+        studies,
+        arguments.output,
+        output=output,
+        progress=console.progress,
+        cancel=console.cancel,
+        on_row=console.name_failed,
+    )
+    console.progress.say(f"{found['ok']} of {len(studies)} studies were registered. Written to {arguments.output}")
     if console.received:
         return console.stopped
-    return 1 if bad else 0
+    return 0 if found["ok"] == len(studies) else 1
 
 
 _PAIR_FILES = ("labels", "moving_labels", "fixed_mask", "moving_mask")
 
 
-def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
+def studies_of(arguments: argparse.Namespace) -> dict[str, Study]:
     """The studies asked for by output folder name; a single one has the name ""."""
     pair = (arguments.fixed, arguments.moving)
     given = (arguments.input is not None, pair != (None, None), arguments.pairs is not None)

@@ -24,12 +24,16 @@ _IMAGES = (".nrrd", ".nii.gz", ".nii", ".mha")
 _TWICE = "one slice, stored twice"
 
 
-def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
+def write_field(path: str | Path, displacement: np.ndarray, grid: Grid, *, half: bool = False) -> None:
     """Write a displacement ``[ndim, *grid.shape]`` in voxels as a three-dimensional ITK displacement field.
 
     The suffix of ``path`` decides: ``.nrrd``, ``.nii``, ``.nii.gz`` and ``.mha`` are float32 vector images,
     ``.h5`` and ``.tfm`` are a DisplacementFieldTransform. Slicer loads all of them as a transform to be applied to the
     moving image; SimpleITK applies them with ``Resample(moving, fixed, sitk.DisplacementFieldTransform(field))``.
+
+    Parameters
+    ----------
+    half : round the vectors to what 16 bits hold (a relative error of at most 2^-11), so that they pack better.
 
     Raises
     ------
@@ -46,6 +50,8 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
     if suffix not in FIELD_SUFFIXES:
         raise InputError(f"'{path}': fields are written as {', '.join(FIELD_SUFFIXES)}, not '{suffix}'.")
     vectors = np.moveaxis(flow.to_mm(displacement, grid), 0, -1).reshape(*reversed(grid.size), 3)
+    if half:
+        vectors = halved(vectors)
     twice = suffix in (".nii", ".nii.gz") and grid.ndim == 2
     if twice:
         vectors = np.concatenate([vectors, vectors])
@@ -61,6 +67,11 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
             write_image(part, image)
         else:
             sitk.WriteTransform(sitk.DisplacementFieldTransform(image), str(part))
+
+
+def halved(vectors: np.ndarray) -> np.ndarray:
+    """Vectors in mm rounded to 16 bits, as float32."""
+    return np.clip(vectors, -65504, 65504).astype(np.float16).astype(np.float32)
 
 
 def write_affine(path: str | Path, matrix: np.ndarray) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from .. import flow
 from ..cine import Cine, Motion
 from ..errors import InputError
 from ..files import expanded, whole_folder
 from ..grid import Grid
-from ..io.fields import FIELD_SUFFIXES, write_affine, write_field
+from ..io.fields import FIELD_SUFFIXES, halved, write_affine, write_field
 from ..io.formats import safe_name
 from ..io.write import as_type, image_suffix, write_cine
 from ..progress import CancelToken, ProgressCallback, Reporter
@@ -85,10 +86,18 @@ def write_results(
     folder: str | Path,
     *,
     field_suffix: str = ".nrrd",
+    parts: Collection[str] = ("fields", "images"),
+    half: bool = False,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> list[Path]:
-    """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name."""
+    """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name.
+
+    Parameters
+    ----------
+    parts : "fields", "images", or both.
+    half : see ``write_field``.
+    """
     motion, cine = results.motion, results.cine
     folder, report = expanded(folder), Reporter(progress, cancel)
     if field_suffix not in FIELD_SUFFIXES:
@@ -96,28 +105,39 @@ def write_results(
     report(0.0, "Warping images")
     written: list[Path] = []
     with whole_folder(folder) as part:
-        for name, frames in _images(results):
+        for name, frames in _images(results) if "images" in parts else ():
             report(0.1, f"Writing {name}")
             relative = f"{safe_name(cine.name)}_{name}{image_suffix(cine, frames)}"
             write_cine(part / relative, frames, cine)
             written.append(folder / relative)
         count = len(motion)
         digits = max(3, len(str(count - 1)))
-        for t in range(count):
+        for t in range(count) if "fields" in parts else ():
             report(0.4 + 0.6 * t / count, f"Writing fields of frame {t + 1} of {count}")
             for name, fields in (("displacement", motion.displacement), ("inverse", motion.inverse)):
                 relative = f"fields/{name}_{t:0{digits}d}{field_suffix}"
-                write_field(part / relative, fields[t], motion.grid)
+                write_field(part / relative, fields[t], motion.grid, half=half)
                 written.append(folder / relative)
-        if motion.affine is not None:
+        if motion.affine is not None and "fields" in parts:
             write_affine(part / "fields" / AFFINE, motion.affine)
             written.append(folder / "fields" / AFFINE)
-        if motion.deformation is not None:
+        if motion.deformation is not None and "fields" in parts:
             for name, field in zip(("deformation", "deformation_inverse"), motion.deformation, strict=True):
-                write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
+                write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid, half=half)
                 written.append(folder / "fields" / f"{name}{field_suffix}")
         report(1.0, "Written")
     return written
+
+
+def half_error(results: Results) -> float:
+    """How far fields that are written in the precision of 16 bits are at most from those that were found, in mm."""
+    grid, motion = results.motion.grid, results.motion
+    largest = 0.0
+    for fields in (motion.displacement, motion.inverse):
+        for field in fields:
+            vectors = flow.to_mm(field, grid)
+            largest = max(largest, float(np.abs(halved(vectors) - vectors).max()))
+    return largest
 
 
 def _images(results: Results) -> Iterator[tuple[str, np.ndarray]]:
