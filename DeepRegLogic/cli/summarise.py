@@ -23,10 +23,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """
     from ..cohort.summary import read_summary
     from ..files import whole_folder
+
+    summary = read_summary(arguments.folder, console.progress)
     from ..report import style, tables
     from ..report.cohort import spread_figure
 
-    summary = read_summary(arguments.folder, console.progress)
     with whole_folder(arguments.folder) as part:
         tables.write_csv(part / "summary.csv", summary.rows)
         tables.write_csv(part / "statistics.csv", summary.statistics)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .evaluate import Row
 from .figures import FIGURES
+
+if TYPE_CHECKING:
+    from .evaluate import Row
 
 
 def summarise(cases: Sequence[Row]) -> list[Row]:
