@@ -11,13 +11,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import zoo
 from ..errors import InputError, RegistrationError
 from ..io.formats import PICTURES, suffix_of
 from ..io.guard import require_file
-from .study import Output, Study
+
+if TYPE_CHECKING:
+    from .study import Output, Study
 
 RECORD = "study.json"
 _ALONE = (".nii", ".nii.gz", ".nrrd", ".seq.nrrd", ".seg.nrrd", ".mha", ".mrb", *PICTURES)
