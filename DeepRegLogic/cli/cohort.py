@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene |
     shard = _shard(arguments.shard, os.environ)
     if arguments.resources and not arguments.scheduler:
         raise InputError("--resources are those of Dask workers; name their --scheduler.")
-    output = output_of(arguments, save_scene)
+    output = output_of(arguments, save_scene if arguments.scheduler is None else None)  # whose workers have no scene
     manifest = Manifest(arguments.manifest, arguments)
     if manifest.strays:
         folder = arguments.manifest

@@ -65,13 +65,23 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
     add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
     add_method(parser)
-    add("--write", type=_parts, default=PARTS, metavar="PART,...", help=_WRITE)
+    add("--write", type=_parts, metavar="PART,...", help=_WRITE)
     add("--half", action="store_true", help="write fields in the precision of 16 bits; the report tells the error")
 
 
 def output_of(arguments: argparse.Namespace, save_scene: SaveScene | None) -> Output:
-    """What is written, as the arguments of ``add_how`` say."""
-    return Output(arguments.write, arguments.half, save_scene)
+    """What is written, as the arguments of ``add_how`` say.
+
+    Raises
+    ------
+    InputError : a scene is asked for where none can be written.
+    """
+    if save_scene is None and "scene" in (arguments.write or ()):
+        raise InputError(
+            "A scene is written by the scripts of Resources/Scripts, in 3D Slicer or where slicer-core is installed; "
+            "leave it out of --write."
+        )
+    return Output(arguments.write or PARTS, arguments.half, save_scene)
 
 
 def _parts(text: str) -> tuple[str, ...]:

@@ -60,14 +60,18 @@ class Table:
 
     def sort(self, names: Iterable[str]) -> None:
         """One row a study: those of ``names`` in that order, then those of other runs by their names."""
-        with writing(self.path), locked(self.path.parent):
-            last = {row["study"]: row for row in self.rows()}
-            first = [name for name in names if name in last]
-            others = sorted(last.keys() - set(first))
-            with whole_file(self.path) as part, open(part, "wb") as file:
-                file.write(_line(COLUMNS))
-                for name in (*first, *others):
-                    file.write(_line([last[name][column] or "" for column in COLUMNS]))
+        with writing(self.path), locked(self.path.parent), open(self.path, "rb") as before:
+            last: dict[str, int] = {}  # where the line of a study begins: ten thousand rows need not be kept
+            start = len(before.readline())
+            for line in before:
+                if line.endswith(b"\n"):
+                    last[next(csv.reader([line.decode("utf-8")]))[0]] = start
+                start += len(line)
+            with whole_file(self.path) as part, open(part, "wb") as after:
+                after.write(_line(COLUMNS))
+                for place in (*(last.pop(n) for n in names if n in last), *(last[n] for n in sorted(last))):
+                    before.seek(place)
+                    after.write(before.readline())
 
 
 def _seek_end(file: io.BufferedRandom) -> None:

@@ -42,12 +42,18 @@ def run_command(
 def _has_scene() -> bool:
     """Whether there is a scene to write; a message tells where neither Slicer nor slicer-core is present."""
     try:
-        from TemporalRegistrationLib import headless
+        boot()
     except ImportError:
         print("Neither 3D Slicer nor slicer-core is installed: everything is written but the scene.")
         return False
-    headless.boot()
     return True
+
+
+def boot() -> None:
+    """Make sure that there is a scene; ImportError is raised where there can be none."""
+    from TemporalRegistrationLib import headless
+
+    headless.boot()
 
 
 def write_scene(path: Path) -> None:
