@@ -17,6 +17,8 @@ from ._lazy import attach
 
 if TYPE_CHECKING:
     from .cine import Cine, Motion
+    from .cohort.run import register_studies
+    from .cohort.study import Study, register_study
     from .errors import (
         Cancelled,
         InputError,
@@ -53,6 +55,8 @@ _MODULES = {
     **dict.fromkeys(("register_cine", "register_pair"), "registration.register"),
     "register_sequence": "registration.sequence",
     **dict.fromkeys(("Refinement", "PRESETS"), "registration.presets"),
+    **dict.fromkeys(("Study", "register_study"), "cohort.study"),
+    "register_studies": "cohort.run",
     "generate_cine": "registration.generate",
     "evaluate": "evaluation.evaluate",
     **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
@@ -78,6 +82,7 @@ __all__ = [
     "Refinement",
     "RegistrationError",
     "Results",
+    "Study",
     "compensate",
     "evaluate",
     "generate_cine",
@@ -93,6 +98,8 @@ __all__ = [
     "register_cine",
     "register_pair",
     "register_sequence",
+    "register_studies",
+    "register_study",
     "write_cine",
     "write_motion",
 ]

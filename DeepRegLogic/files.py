@@ -25,6 +25,8 @@ from pathlib import Path
 from .errors import OutputError, RegistrationError
 
 if sys.platform == "win32":  # where an open file cannot be removed
+    import msvcrt
+
     fcntl = None
 else:
     import fcntl
@@ -113,6 +115,24 @@ def _new_place(home: Path, prefix: str) -> tuple[Path, int]:
             shutil.rmtree(place, ignore_errors=True)
             if not isinstance(error, FileNotFoundError):
                 raise
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Within the block no other process is in such a block for the same folder, where the drive has locks."""
+    handle = os.open(folder / _HELD, os.O_CREAT | os.O_RDWR) if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+        else:
+            with suppress(OSError):  # some network drives have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+        if fcntl is None:
+            with suppress(OSError):  # another process holds it
+                (folder / _HELD).unlink()
 
 
 def _hold(place: Path) -> int:

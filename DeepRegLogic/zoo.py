@@ -6,6 +6,7 @@ A model is a folder with ``card.json`` and ``weights.safetensors``. The models t
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -201,12 +202,7 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
     >>> type(model.network).__name__
     'DragNetFlow'
     """
-    folders = _model_folders()
-    folder = folders.get(str(name), Path(name))
-    if not os.path.isfile(folder / CARD):
-        known = ", ".join(card.name for card in list_models() if card.is_for_patients) or "none"
-        raise ModelError(f"There is no model '{name}'. Models installed: {known}.")
-    card = read_card(folder)
+    folder, card = _found(name)
     key = (f"{folder.resolve()} {card.sha256}", str(device))
     with _lock:
         if key not in _cache:
@@ -214,9 +210,31 @@ def load_model(name: str | Path, device: str = "cpu") -> Model:
         return _cache[key]
 
 
+def find_card(name: str | Path) -> Card:
+    """The card of a model by its name or the path of its folder; no weights are read.
+
+    Raises
+    ------
+    ModelError : the model is unknown (the sentence says which are near), or its card is damaged.
+    """
+    return _found(name)[1]
+
+
 def folder_of(name: str | Path) -> Path:
-    """The folder of a model by its name, or that folder itself."""
-    return _model_folders().get(str(name), Path(name))
+    """The folder of a model by its name, or that folder itself. Raises as ``find_card``."""
+    return _found(name)[0]
+
+
+def _found(name: str | Path) -> tuple[Path, Card]:
+    """The folder of a model, and its card."""
+    folders = _model_folders()
+    folder = folders.get(str(name), Path(name))
+    if not os.path.isfile(folder / CARD):
+        known = ", ".join(card.name for card in list_models() if card.is_for_patients) or "none"
+        near = difflib.get_close_matches(str(name), folders, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ModelError(f"There is no model '{name}'. Models installed: {known}.{hint}")
+    return folder, read_card(folder)
 
 
 def clear_cache() -> None:

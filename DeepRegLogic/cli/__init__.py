@@ -1,25 +1,28 @@
-"""The command line: ``python -m DeepRegLogic <command>``; every command is one file here."""
+"""The command line: ``temporal-registration <command>``; every command is one file here."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-from .console import run_safely
+from .. import __version__
+from .console import add_console, run_safely
+from .parser import PROGRAM, Parser
 
-COMMANDS = ("register", "evaluate", "convert", "generate", "train", "export")
+COMMANDS = ("register", "cohort", "summarise", "evaluate", "convert", "generate", "train", "models", "export")
 """Modules of this package with HELP, add_arguments(parser) and run(arguments, console) -> exit code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; whatever goes wrong is told in one sentence."""
-    parser = argparse.ArgumentParser(prog="DeepRegLogic", description="Follows moving anatomy in image sequences.")
+    parser = Parser(prog=PROGRAM, description="Follows moving anatomy in image sequences.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name in COMMANDS:
         module = import_module(f".{name}", __name__)
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
+        add_console(command)
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
-    return run_safely(lambda console: options.run(options, console))
+    return run_safely(lambda console: options.run(options, console), options)

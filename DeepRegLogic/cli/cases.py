@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import io
 from ..cine import Cine, Motion
+from ..cohort.study import MASKS, masks_of
 from ..errors import InputError
 from ..evaluation.evaluate import LabelMap, Truth
 from ..grid import Grid
@@ -19,7 +20,6 @@ from ..progress import Reporter
 from ..registration.pair import check_pair, in_own_space, pair_cine
 from ..registration.register import follow, follow_pair
 from ..results.results import Results
-from .studies import MASKS, masks_of
 
 PAIR = (
     "fixed",

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             console.progress(number / len(sources), f"Converting {source.name}")
             displacement, grid = read_any_field(source, moving)
             write_field_as(arguments.to, part / target.name, displacement, grid, moving)
-    print(f"Wrote {len(sources)} fields for {entry.title} to {arguments.output}")
+    console.progress.say(f"Wrote {len(sources)} fields for {entry.title} to {arguments.output}")
     return 0
 
 

@@ -1,9 +1,8 @@
-"""``python -m DeepRegLogic evaluate``."""
+"""``temporal-registration evaluate``."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, RegistrationError
 from ..io.formats import stem_of
 from ..progress import Reporter
-from .console import Console, unexpected
+from ..unforeseen import unexpected
+from .console import Console
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
 
@@ -98,11 +98,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             }
             tables.write_json(work / REPORT, content)
     for row in summary:
-        print(f"{row['title']}: {row['mean']:.4g} {row['unit']}".rstrip())
+        console.progress.say(f"{row['title']}: {row['mean']:.4g} {row['unit']}".rstrip())
     failed = [row for row in rows if row["status"] != "ok"]
     for row in failed:
-        print(f"{row['case']}: {row['message']}", file=sys.stderr)
-    print(f"{len(found)} of {len(cases)} cases were evaluated. Written to {arguments.output}")
+        console.warn(f"{row['case']}: {row['message']}")
+    console.progress.say(f"{len(found)} of {len(cases)} cases were evaluated. Written to {arguments.output}")
     return 1 if failed else 0
 
 

@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.to == "bundle":
         write_bundle(arguments.model, arguments.output)
     else:
-        text = model_card(zoo.load_model(arguments.model).card)
+        text = model_card(zoo.find_card(arguments.model))
         with whole_file(arguments.output) as part:
             part.write_text(text, encoding="utf-8")
-    print(f"Written to {arguments.output}")
+    console.progress.say(f"Written to {arguments.output}")
     return 0

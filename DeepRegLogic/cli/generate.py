@@ -1,4 +1,4 @@
-"""``python -m DeepRegLogic generate``."""
+"""``temporal-registration generate``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, console: Console, save_scene: SaveSamples
     inputs = [path for path in (arguments.input, arguments.labels) if path is not None]
     with own_folder(arguments.output, inputs) as work:
         summary = _generate(arguments, console, save_scene, work)
-    print(f"{summary}\nWritten to {arguments.output}")
+    console.progress.say(f"{summary}\nWritten to {arguments.output}")
     return 0
 
 

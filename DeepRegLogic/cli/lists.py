@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import InputError
@@ -53,13 +53,16 @@ def _absolute(text: str, folder: Path) -> str:
     return ";".join(parts)
 
 
-def names_of(rows: list[dict[str, str]], otherwise: list[str]) -> list[str]:
-    """A name for every row, its own or another, made different by a number."""
+def names_of(rows: Sequence[Mapping[str, str]], otherwise: Sequence[str]) -> list[str]:
+    """A name for every row, its own or another, made different by a number; upper and lower case are one."""
     names: list[str] = []
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
     for row, other in zip(rows, otherwise, strict=True):
         name = wanted = row.get("name", other)
-        number = 2
-        while name in names:
-            name, number = f"{wanted}-{number}", number + 1
+        while name.casefold() in taken:
+            number = numbers[wanted] = numbers.get(wanted, 1) + 1
+            name = f"{wanted}-{number}"
+        taken.add(name.casefold())
         names.append(name)
     return names

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .. import zoo
 from ..errors import InputError
 from ..registration.presets import DEFAULT_QUALITY, PRESETS, refinement_of
 from ..regularisers import REGULARISERS
@@ -38,7 +39,7 @@ def method_options(arguments: argparse.Namespace, pair: bool) -> dict[str, Any]:
 
     Raises
     ------
-    InputError : arguments that contradict each other, or that only pairs have.
+    InputError : arguments that contradict each other, or that only pairs have. ModelError : there is no such model.
     """
     given = {"model": arguments.model, "refine": _refinement(arguments), "device": arguments.device}
     given |= {"memory_gb": arguments.memory_gb, "regularity": arguments.regularity}
@@ -50,6 +51,8 @@ def method_options(arguments: argparse.Namespace, pair: bool) -> dict[str, Any]:
             raise InputError(f"--{name} is for pairs; leave it out for a cine.")
     if options.get("model") == "none":
         options["model"] = None
+    elif "model" in options:
+        zoo.find_card(options["model"])
     return options
 
 

@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..cohort.run import register_studies
+from ..cohort.study import PARTS, Output, SaveScene, Study, register_study
 from ..errors import InputError
 from ..io.field_formats import FIELD_FORMATS, choose_format
 from ..io.formats import safe_name, stem_of
-from .console import Console, tell
+from .console import Console
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
-from .studies import SaveScene, Study, register_studies, register_study
 
 HELP = "register a cine, or one image to another, and write its motion, pictures and measurements"
 EPILOG = (
@@ -40,6 +41,7 @@ _FIELDS = f"write the fields for other programs, too: {', '.join(FIELD_FORMATS)}
 _DICOM = (
     "write DICOM, too, into the study of the input, a DICOM series: segmentations, curves, motion, compensated images"
 )
+_WRITE = f"what is kept of a study, out of {','.join(PARTS)} (default: all)"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
 
@@ -55,16 +57,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pairs", **path, help=_PAIRS)
     add("--output", required=True, **path, help=_OUTPUT)
     add("--series", nargs="+", metavar="UID", help=_SERIES)
-    add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
-    add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
-    add_method(parser)
-    add("--fields", type=_formats, default=(), metavar="NAME,...", help=_FIELDS)
-    add("--html", action="store_true", help="write report.html, too: the study in one file that plays in a browser")
-    add("--dicom", action="store_true", help=_DICOM)
+    add_how(parser)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
     add("--moving-mask", **path, help="pairs: only what is inside counts")
+
+
+def add_how(parser: argparse.ArgumentParser) -> None:
+    """Add what a study of a cohort may have, too: the frame, the region, the method, and what is written."""
+    add = parser.add_argument
+    add("--reference", type=_reference, metavar="N|auto", help=_REFERENCE)
+    add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
+    add_method(parser)
+    add("--write", type=_parts, metavar="PART,...", help=_WRITE)
+    add("--fields", type=_formats, default=(), metavar="NAME,...", help=_FIELDS)
+    add("--html", action="store_true", help="write report.html, too: the study in one file that plays in a browser")
+    add("--dicom", action="store_true", help=_DICOM)
+    add("--half", action="store_true", help="write fields in the precision of 16 bits; the report tells the error")
+
+
+def output_of(arguments: argparse.Namespace, save_scene: SaveScene | None) -> Output:
+    """What is written, as the arguments of ``add_how`` say.
+
+    Raises
+    ------
+    InputError : a scene is asked for where none can be written.
+    """
+    if save_scene is None and "scene" in (arguments.write or ()):
+        raise InputError(
+            "A scene is written by the scripts of Resources/Scripts, in 3D Slicer or where slicer-core is installed; "
+            "leave it out of --write."
+        )
+    return Output(
+        arguments.write or PARTS, arguments.half, save_scene, arguments.fields, arguments.html, arguments.dicom
+    )
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    try:
+        return Output(parts).parts
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _reference(text: str) -> int | None:
@@ -99,25 +134,29 @@ def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def run(arguments: argparse.Namespace, console: Console, save_scene: SaveScene | None = None) -> int:
     """Do what the arguments ask and return the exit code."""
-    studies = _studies(arguments)
+    studies, output = studies_of(arguments), output_of(arguments, save_scene)
     if studies.keys() == {""}:
-        content = register_study(studies[""], arguments.output, save_scene, console.progress, console.cancel)
-        print(f"{content['summary']}\nWritten to {arguments.output}")
+        content = register_study(studies[""], arguments.output, output, console.progress, console.cancel)
+        console.progress.say(f"{content['summary']}\nWritten to {arguments.output}")
         return 0
-    rows = register_studies(studies, arguments.output, save_scene, console.progress, console.cancel)
-    bad = [row for row in rows if row["status"] != "ok"]
-    for row in bad:
-        tell(f"{row['study']}: {row['message']}")
-    print(f"{len(rows) - len(bad)} of {len(studies)} studies were registered. Written to {arguments.output}")
+    found = register_studies(
+        studies,
+        arguments.output,
+        output=output,
+        progress=console.progress,
+        cancel=console.cancel,
+        on_row=console.name_failed,
+    )
+    console.progress.say(f"{found['ok']} of {len(studies)} studies were registered. Written to {arguments.output}")
     if console.received:
         return console.stopped
-    return 1 if bad else 0
+    return 0 if found["ok"] == len(studies) else 1
 
 
 _PAIR_FILES = ("labels", "moving_labels", "fixed_mask", "moving_mask")
 
 
-def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
+def studies_of(arguments: argparse.Namespace) -> dict[str, Study]:
     """The studies asked for by output folder name; a single one has the name ""."""
     pair = (arguments.fixed, arguments.moving)
     given = (arguments.input is not None, pair != (None, None), arguments.pairs is not None)
@@ -138,10 +177,9 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
 
 
 def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
-    files: dict[str, Any] = {name: getattr(arguments, name) for name in _PAIR_FILES}
-    rest = {"fields": arguments.fields, "html": arguments.html, "dicom": arguments.dicom, "options": options}
+    files = {name: getattr(arguments, name) for name in _PAIR_FILES}
     if arguments.pairs is None:
-        return {"": Study(arguments.fixed, moving=arguments.moving, **rest, **files)}
+        return {"": Study(arguments.fixed, moving=arguments.moving, options=options, **files)}
     if any(files.values()):
         raise InputError("Labels and masks of several pairs are named in the list; leave them out beside --pairs.")
     rows = read_list(arguments.pairs, ("name", "fixed", "moving", *_PAIR_FILES))
@@ -152,7 +190,7 @@ def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
     studies = {}
     for name, row in zip(names_of(rows, stems), rows, strict=True):
         paths: dict[str, Any] = {key: Path(text) for key, text in row.items() if key != "name"}
-        studies[safe_name(name)] = Study(paths.pop("fixed"), **rest, **paths)
+        studies[safe_name(name)] = Study(paths.pop("fixed"), options=options, **paths)
     return studies
 
 
@@ -161,7 +199,6 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
         raise InputError("--labels belongs to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
     rest = {"series": series, "labels": arguments.labels, "options": options}
-    rest |= {"fields": arguments.fields, "html": arguments.html, "dicom": arguments.dicom}
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

@@ -1,4 +1,4 @@
-"""``python -m DeepRegLogic train``."""
+"""``temporal-registration train``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-minutes", type=float, help="stop after so long and write the model all the same")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (all GPUs) or cuda:N (default: auto)")
     parser.add_argument("--cache", help="folder for the synthetic subjects (default: the output folder)")
-    parser.add_argument("--quiet", action="store_true", help="draw no progress bar")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -53,5 +52,5 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         progress=not arguments.quiet,
     )
     figures = ", ".join(f"{key} {value:.4g}" for key, value in card.results.items())
-    print(f"Wrote the model '{card.name}' to {arguments.output}/model ({figures}).")
+    console.progress.say(f"Wrote the model '{card.name}' to {arguments.output}/model ({figures}).")
     return 0

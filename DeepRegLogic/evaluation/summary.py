@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .evaluate import Row
 from .figures import FIGURES
+
+if TYPE_CHECKING:
+    from .evaluate import Row
 
 
 def summarise(cases: Sequence[Row]) -> list[Row]:
@@ -18,8 +21,13 @@ def summarise(cases: Sequence[Row]) -> list[Row]:
         values = values[np.isfinite(values)]
         if values.size:
             row: Row = {"figure": name, "title": figure.title, "unit": figure.unit, "cases": int(values.size)}
-            row |= {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if values.size > 1 else 0.0}
-            quantiles = np.percentile(values, (0, 25, 50, 75, 100))
-            names = ("min", "quartile_1", "median", "quartile_3", "max")
-            rows.append(row | dict(zip(names, map(float, quantiles), strict=True)))
+            rows.append(row | distribution(values))
     return rows
+
+
+def distribution(values: np.ndarray) -> dict[str, float]:
+    """Mean, standard deviation and quantiles of finite numbers ``[n]``, by the names of columns."""
+    quantiles = np.percentile(values, (0, 25, 50, 75, 100))
+    names = ("min", "quartile_1", "median", "quartile_3", "max")
+    spread = {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if values.size > 1 else 0.0}
+    return spread | dict(zip(names, map(float, quantiles), strict=True))

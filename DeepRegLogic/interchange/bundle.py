@@ -30,7 +30,7 @@ def write_bundle(model: str | Path, folder: str | Path) -> list[Path]:
     ------
     ModelError : no such model. OutputError : the folder cannot be written.
     """
-    card, source = zoo.load_model(model).card, zoo.folder_of(model)
+    card, source = zoo.find_card(model), zoo.folder_of(model)
     with own_folder(folder, [source]) as work, writing(folder):
         for name in ("configs", "docs", "models"):
             (work / name).mkdir()

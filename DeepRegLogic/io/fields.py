@@ -24,12 +24,16 @@ _IMAGES = (".nrrd", ".nii.gz", ".nii", ".mha")
 _TWICE = "one slice, stored twice"
 
 
-def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
+def write_field(path: str | Path, displacement: np.ndarray, grid: Grid, *, half: bool = False) -> None:
     """Write a displacement ``[ndim, *grid.shape]`` in voxels as a three-dimensional ITK displacement field.
 
     The suffix of ``path`` decides: ``.nrrd``, ``.nii``, ``.nii.gz`` and ``.mha`` are float32 vector images,
     ``.h5`` and ``.tfm`` are a DisplacementFieldTransform. Slicer loads all of them as a transform to be applied to the
     moving image; SimpleITK applies them with ``Resample(moving, fixed, sitk.DisplacementFieldTransform(field))``.
+
+    Parameters
+    ----------
+    half : round the vectors to what 16 bits hold (a relative error of at most 2^-11), so that they pack better.
 
     Raises
     ------
@@ -48,28 +52,33 @@ def write_field(path: str | Path, displacement: np.ndarray, grid: Grid) -> None:
     with whole_file(path) as part:
         if suffix in _IMAGES:
             twice = suffix in (".nii", ".nii.gz") and grid.ndim == 2
-            image = _vector_image(displacement, grid, np.float32, times=2 if twice else 1)
+            image = _vector_image(displacement, grid, np.float32, half, times=2 if twice else 1)
             if twice:
                 image.SetMetaData("ITK_FileNotes", _TWICE)
             write_image(part, image)
         else:
-            sitk.WriteTransform(field_transform(displacement, grid), str(part))
+            sitk.WriteTransform(field_transform(displacement, grid, half), str(part))
 
 
-def field_transform(displacement: np.ndarray, grid: Grid) -> sitk.DisplacementFieldTransform:
+def field_transform(displacement: np.ndarray, grid: Grid, half: bool = False) -> sitk.DisplacementFieldTransform:
     """A displacement ``[ndim, *grid.shape]`` in voxels as ITK's transform."""
-    return sitk.DisplacementFieldTransform(_vector_image(displacement, grid, np.float64))
+    return sitk.DisplacementFieldTransform(_vector_image(displacement, grid, np.float64, half))
 
 
-def _vector_image(displacement: np.ndarray, grid: Grid, kind: type, times: int = 1) -> sitk.Image:
+def _vector_image(displacement: np.ndarray, grid: Grid, kind: type, half: bool, times: int = 1) -> sitk.Image:
     """The displacement in LPS mm; one slice may be stored several times."""
     vectors = np.moveaxis(flow.to_mm(displacement, grid), 0, -1).reshape(*reversed(grid.size), 3)
-    vectors = np.concatenate([vectors] * times)
+    vectors = np.concatenate([halved(vectors) if half else vectors] * times)
     image = sitk.GetImageFromArray(np.ascontiguousarray(vectors, dtype=kind), isVector=True)
     image.SetSpacing(grid.spacing)
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction)
     return image
+
+
+def halved(vectors: np.ndarray) -> np.ndarray:
+    """Vectors in mm rounded to 16 bits, as float32."""
+    return np.clip(vectors, -65504, 65504).astype(np.float16).astype(np.float32)
 
 
 def write_affine(path: str | Path, matrix: np.ndarray) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from .. import flow
 from ..cine import Cine, Motion
 from ..errors import InputError
 from ..files import expanded, whole_folder
 from ..grid import Grid
 from ..io.field_formats import FIELD_FORMATS, choose_format, write_field_as
-from ..io.fields import FIELD_SUFFIXES, write_affine, write_field
+from ..io.fields import FIELD_SUFFIXES, halved, write_affine, write_field
 from ..io.formats import safe_name
 from ..io.write import as_type, image_suffix, write_cine
 from ..progress import CancelToken, ProgressCallback, Reporter
@@ -101,10 +102,18 @@ def write_results(
     field_suffix: str = ".nrrd",
     field_formats: Sequence[str] = (),
     moving: Grid | None = None,
+    parts: Collection[str] = ("fields", "images"),
+    half: bool = False,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> list[Path]:
-    """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name."""
+    """``write_motion`` of results, whose labels are carried along; every map of ``maps.MAPS`` that has a file name.
+
+    Parameters
+    ----------
+    parts : "fields", "images", or both.
+    half : see ``write_field``.
+    """
     motion, cine = results.motion, results.cine
     folder, report = expanded(folder), Reporter(progress, cancel)
     if field_suffix not in FIELD_SUFFIXES:
@@ -114,19 +123,19 @@ def write_results(
     report(0.0, "Warping images")
     written: list[Path] = []
     with whole_folder(folder) as part:
-        for name, frames in _images(results):
+        for name, frames in _images(results) if "images" in parts else ():
             report(0.1, f"Writing {name}")
             relative = f"{safe_name(cine.name)}_{name}{image_suffix(cine, frames)}"
             write_cine(part / relative, frames, cine)
             written.append(folder / relative)
-        fields, count = list(_fields(motion)), len(motion)
+        fields, count = list(_fields(motion)) if "fields" in parts else [], len(motion)
         for number, (name, field) in enumerate(fields):
             report(
                 0.4 + 0.5 * number / len(fields), f"Writing fields of frame {min(number // 2 + 1, count)} of {count}"
             )
-            write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid)
+            write_field(part / "fields" / f"{name}{field_suffix}", field, motion.grid, half=half)
             written.append(folder / "fields" / f"{name}{field_suffix}")
-        if motion.affine is not None:
+        if motion.affine is not None and "fields" in parts:
             write_affine(part / "fields" / AFFINE, motion.affine)
             written.append(folder / "fields" / AFFINE)
         for name in field_formats:
@@ -156,6 +165,17 @@ def _foreign(motion: Motion, part: Path, name: str, moving: Grid) -> list[Path]:
     if motion.affine is not None:
         entry.write_affine(part / place / f"affine{entry.affine_suffix}", motion.affine, motion.grid, moving)
     return sorted(path.relative_to(part) for path in (part / place).iterdir())
+
+
+def half_error(results: Results) -> float:
+    """How far fields that are written in the precision of 16 bits are at most from those that were found, in mm."""
+    grid, motion = results.motion.grid, results.motion
+    largest = 0.0
+    for fields in (motion.displacement, motion.inverse):
+        for field in fields:
+            vectors = flow.to_mm(field, grid)
+            largest = max(largest, float(np.abs(halved(vectors) - vectors).max()))
+    return largest
 
 
 def _images(results: Results) -> Iterator[tuple[str, np.ndarray]]:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with ``argv`` (default: the program's arguments) and return its exit code."""
-    return slicer_console.run_command("register", "register.py", argv, _save_scene)
+    return slicer_console.run_command("register", "register.py", argv, save_scene)
 
 
-def _save_scene(path: Path, results: Results) -> None:
+def save_scene(path: Path, results: Results) -> None:
     """Write a scene that holds the cine and everything that was made of it."""
+    slicer_console.boot()
     import slicer
     from TemporalRegistrationLib.kinds.cine_nodes import addResults
     from TemporalRegistrationLib.nodes.sequences import addCine

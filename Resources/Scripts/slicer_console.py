@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -21,32 +20,40 @@ def run_command(
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from DeepRegLogic.cli.console import run_safely
+        from DeepRegLogic.cli.console import add_console, run_safely
+        from DeepRegLogic.cli.parser import Parser
 
         command = import_module(f"DeepRegLogic.cli.{name}")
     except ModuleNotFoundError as error:
         print(f"The Python package '{error.name}' is not installed: pip install {error.name}", file=sys.stderr)
         return 1
-    parser = argparse.ArgumentParser(prog=title)
+    parser = Parser(prog=title)
     command.add_arguments(parser)
+    add_console(parser)
     try:
         parsed = parser.parse_args(arguments[1:] if arguments[:1] == ["--"] else arguments)
     except SystemExit as stop:  # --help, or wrong arguments
         return int(stop.code or 0)
     if save_scene is None:
-        return run_safely(lambda console: command.run(parsed, console))
-    return run_safely(lambda console: command.run(parsed, console, save_scene if _has_scene() else None))
+        return run_safely(lambda console: command.run(parsed, console), parsed)
+    return run_safely(lambda console: command.run(parsed, console, save_scene if _has_scene() else None), parsed)
 
 
 def _has_scene() -> bool:
     """Whether there is a scene to write; a message tells where neither Slicer nor slicer-core is present."""
     try:
-        from TemporalRegistrationLib import headless
+        boot()
     except ImportError:
         print("Neither 3D Slicer nor slicer-core is installed: everything is written but the scene.")
         return False
-    headless.boot()
     return True
+
+
+def boot() -> None:
+    """Make sure that there is a scene; ImportError is raised where there can be none."""
+    from TemporalRegistrationLib import headless
+
+    headless.boot()
 
 
 def write_scene(path: Path) -> None:

@@ -93,6 +93,17 @@ class Faults:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
+    def nobody_left(self, group: int, what: str) -> None:
+        """The processes of a group whose leader was killed end soon."""
+        for _ in range(600):
+            try:
+                os.killpg(group, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+        self.findings.append(f"{what}: processes live on without the one that began them")
+        os.killpg(group, signal.SIGKILL)
+
     def whole(self, output: Path, what: str) -> None:
         """A folder of results is absent, or holds what its marker lists."""
         if not output.exists():
@@ -126,19 +137,34 @@ def run(faults: Faults, kills: int) -> None:
 
 
 def cohort(faults: Faults, kills: int) -> None:
-    """Three studies in one run."""
+    """Three studies in two processes; the coordinator is killed with them, or alone, and they end by themselves."""
     home, source = faults.folder / "cohort", faults.folder / "studies"
     source.mkdir()
     for name in "abc":
         shutil.copy(faults.cine, source / f"{name}.seq.nrrd")
-    words = ["register", "--studies", "--input", source, "--output", home, *FAST]
+    words = ["cohort", source, "--output", home, "--workers", 2, "--skip-finished", *FAST]
     length = faults.seconds(*words)
-    for _ in range(kills):
-        faults.kill(faults.command(*words), faults.draw.uniform(0, length))
+    for number in range(kills):
         for name in "abc":
-            faults.whole(home / name, "cohort killed")
+            (home / name / "study.json").unlink(missing_ok=True)  # so that it has to be done again
+        process = faults.command(*words)
+        if number % 2:
+            faults.kill(process, faults.draw.uniform(0, length))
+        else:
+            time.sleep(faults.draw.uniform(0, length))
+            process.kill()
+            process.wait()
+            faults.nobody_left(process.pid, "cohort")
+        for name in "abc":
+            if (home / name / "study.json").exists():
+                faults.whole(home / name, "cohort killed")
         faults.counts["cohort"] += 1
     faults.ended(faults.command(*words), "the cohort after")
+    lines = (home / "studies.csv").read_text().splitlines()
+    if [line.split(",")[:2] for line in lines[1:]] != [[name, "ok"] for name in "abc"]:
+        faults.findings.append(f"cohort: the table is {lines}")
+    for name in "abc":
+        faults.whole(home / name, "cohort")
     faults.nothing_left(home, "cohort")
 
 

@@ -62,7 +62,7 @@ def beat(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["register", "generate", "train"])
+@pytest.mark.parametrize("command", ["register", "cohort", "generate", "train"])
 def test_a_command_opens_no_socket_no_shell_and_no_file_elsewhere(command, beat, tmp_path, repository):
     folders = {name: tmp_path / name for name in ("output", "temporary", "home")}
     for name in ("temporary", "home"):
@@ -70,6 +70,7 @@ def test_a_command_opens_no_socket_no_shell_and_no_file_elsewhere(command, beat,
     (tmp_path / "c.yaml").write_text(TRAINING)
     arguments = {
         "register": ["--input", beat, "--no-refine", "--device", "cpu"],
+        "cohort": [beat.parent, "--no-refine", "--device", "cpu", "--threads", "1"],
         "generate": ["--input", beat, "--frames", "2", "--device", "cpu"],
         "train": ["--config", tmp_path / "c.yaml", "--device", "cpu", "--quiet"],
     }[command]

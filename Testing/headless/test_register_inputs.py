@@ -7,13 +7,14 @@ import argparse
 import pytest
 from made_dicom import write_slice
 
-from DeepRegLogic.cli import register, studies
+from DeepRegLogic.cli import register
+from DeepRegLogic.cohort import study
 
 
 def studies_of(*arguments):
     parser = argparse.ArgumentParser()
     register.add_arguments(parser)
-    return register._studies(parser.parse_args([str(argument) for argument in arguments]))
+    return register.studies_of(parser.parse_args([str(argument) for argument in arguments]))
 
 
 @pytest.mark.parametrize("place", ["out", "results/deep/out", "."])
@@ -35,6 +36,6 @@ def test_series_are_joined(tmp_path, series):
         for k in range(3):
             write_slice(tmp_path / f"{t}_{k}", t, k, series=f"1.2.3.{k + 10}")
     found = studies_of("--input", tmp_path, "--series", *series, "--output", tmp_path.parent / "out")
-    (cine,) = studies._read(found[""])
+    (cine,) = study._read(found[""])
     assert (len(cine), cine.grid.size) == (4, (8, 6, 3 if series != ["1.2.3.11"] else 1))
-    assert studies._settings(found[""])["series"] == (series if len(series) > 1 else series[0])
+    assert study._settings(found[""])["series"] == (series if len(series) > 1 else series[0])

@@ -183,7 +183,7 @@ def test_the_script_saves_a_scene_of_its_own(slice2d, scene, script, tmp_path):
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "of the study before")
     path = tmp_path / "scene.mrb"
     results = Results(motion, cine, Labels.of_map((cine.frames[0] > 500).astype(np.uint8)))
-    script._save_scene(path, results)
+    script.save_scene(path, results)
     assert path.stat().st_size > 1000
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(path))
@@ -191,7 +191,7 @@ def test_the_script_saves_a_scene_of_its_own(slice2d, scene, script, tmp_path):
     assert {"block", "block motion", "block propagated labels"} <= names
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0].GetName().startswith("of the study")
     with pytest.raises(OutputError, match="could not be written"):
-        script._save_scene(tmp_path / "missing" / "scene.mrb", results)
+        script.save_scene(tmp_path / "missing" / "scene.mrb", results)
 
 
 def test_real_cine_through_the_scene(data_folder, tmp_path):

@@ -18,6 +18,7 @@ FLOORS = {
     "DeepRegLogic": [
         {"errors", "_lazy"},
         {"progress", "files", "memory", "registry", "grid"},
+        {"unforeseen"},
         {"cine", "flow", "regularisers"},
         {"descriptors"},
         {"similarities"},
@@ -27,6 +28,7 @@ FLOORS = {
         {"zoo", "results"},
         {"registration", "training", "evaluation", "interchange"},
         {"report"},
+        {"cohort"},
         {"cli", "service"},
         {"__main__"},
     ],

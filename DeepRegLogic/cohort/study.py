@@ -1,4 +1,4 @@
-"""One study or many, from files to a folder of results: all of a study is written or nothing."""
+"""One study, from files to a folder of results: all of it is written or nothing."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from ..cine import Cine
-from ..errors import Cancelled, OutputError, RegistrationError
-from ..files import own_folder, require_text, whole_file, writing
+from ..errors import InputError, OutputError
+from ..files import own_folder, require_text, writing
 from ..progress import CancelToken, ProgressCallback, Reporter
-from .console import unexpected
 
 if TYPE_CHECKING:
     from ..io.read import Series
     from ..results.results import Results
 
 REPORT, PAGE = "report.json", "report.html"
-_DRAWN = ("curves.png",)  # the page draws them itself
 MASKS = ("fixed_mask", "moving_mask")
-_FILES = ("labels", "moving_labels", *MASKS)
+PARTS = ("fields", "images", "figures", "scene", "report")
+"""What of a study is written: fields both ways, images and maps, pictures, a Slicer scene, numbers (``frames.csv``)."""
 
 SaveScene: TypeAlias = "Callable[[Path, Results], None]"
 """Writes a Slicer scene of some results to the path of a ``.mrb``."""
@@ -39,9 +36,6 @@ class Study:
     labels : label map of the reference frame, to be carried to every frame.
     moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
     fixed_mask, moving_mask : of a pair, where its images count.
-    fields : formats of other programs that the fields are written in, too, out of ``io.field_formats.FIELD_FORMATS``.
-    html : whether ``report.html`` is written, too: everything in one file that plays.
-    dicom : whether results are written as DICOM, too, in the study of the input (``results.dicom``).
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
@@ -52,25 +46,66 @@ class Study:
     moving_labels: Path | None = None
     fixed_mask: Path | None = None
     moving_mask: Path | None = None
-    fields: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files and folders that are read, by what they are."""
+        return {name: path for name, path in vars(self).items() if isinstance(path, Path)}
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written of a study.
+
+    Attributes
+    ----------
+    parts : names of ``PARTS``; a scene only where something can write it. ``study.json``, by which a finished study is
+        known again, is always there.
+    half : fields in the precision of 16 bits (a relative error of at most 2^-11), which takes about half the room; the
+        report says by how much they differ.
+    save_scene : writes the scene.
+    formats : of other programs that the fields are written in, too, out of ``io.field_formats.FIELD_FORMATS``.
+    html : whether ``report.html`` is written, too: everything in one file that plays.
+    dicom : whether results are written as DICOM, too, in the study of the input (``results.dicom``).
+
+    Raises
+    ------
+    InputError : a part that there is not.
+    """
+
+    parts: tuple[str, ...] = PARTS
+    half: bool = False
+    save_scene: SaveScene | None = None
+    formats: tuple[str, ...] = ()
     html: bool = False
     dicom: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise InputError(f"There is no part '{part}' of results; there are {', '.join(PARTS)}.")
+
+
+ALL = Output()
 
 
 def register_study(
     study: Study,
     folder: str | Path,
-    save_scene: SaveScene | None = None,
+    output: Output = ALL,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
+    memory_gb: float | None = None,
 ) -> dict[str, Any]:
     """Read, register, measure and write one study.
 
     Parameters
     ----------
-    folder : gets the fields and images of ``write_motion``, ``figures/``, ``frames.csv``, ``report.json`` and, with
-        ``save_scene``, ``scene.mrb``. It must be new, empty, or hold the results of an earlier run, which are replaced.
+    folder : gets the fields and images of ``write_motion``, ``figures/``, ``frames.csv``, ``report.json`` and, where
+        ``output`` can write one, ``scene.mrb``, or those of them that ``output`` names; and ``study.json``. It must be
+        new, empty, or hold the results of an earlier run, which are replaced.
+    memory_gb : the most memory that may be used, where the study's options do not say.
 
     Returns
     -------
@@ -82,61 +117,84 @@ def register_study(
     OutputError : the folder cannot be written.
     Cancelled : nothing was written.
     """
-    from .. import io
-    from ..report import tables, write_figures
-    from ..results.labels import Labels
-    from ..results.write import write_results, write_warped_labels
+    from .finished import RECORD, record
 
     require_text(folder)
     reporter, clock = Reporter(progress, cancel), _Clock()
-    inputs = [path for path in vars(study).values() if isinstance(path, Path)]
-    with own_folder(folder, inputs) as work:
+    with own_folder(folder, study.inputs.values()) as work:
+        known = record(study, output)
         reporter(0.0, f"Reading {study.source.name}")
-        images = _read(study)
-        if study.dicom:
+        from .. import io
+        from ..report import tables
+        from ..results.labels import Labels
+        from ..results.write import half_error, write_results, write_warped_labels
+        from .figures import study_figures
+
+        limit = study.options.get("memory_gb", memory_gb)
+        images = _read(study, limit)
+        if output.dicom:
             _check_dicom(images)
         labels = Labels(*io.read_masks(study.labels, images[0].grid)) if study.labels else None
         clock.lap("read")
         moving_labels = io.read_labels(study.moving_labels, images[-1].grid) if study.moving_labels else None
         masks = {role: path for role in MASKS if (path := getattr(study, role)) is not None}
-        options = {**study.options, **masks_of(masks, images)}
+        options = {**study.options, "memory_gb": limit, **masks_of(masks, images)}
         results = _register(images, {**options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
         if labels is not None:
             results = results.with_drawn(labels)
         clock.lap("register")
         reporter(0.6, "Measuring")
         with writing(folder):
+            part = reporter.part(0.65, 0.75)
             write_results(
                 results,
                 work,
-                field_formats=study.fields,
+                parts=output.parts,
+                half=output.half,
+                field_formats=output.formats,
                 moving=images[-1].grid,
-                progress=reporter.part(0.65, 0.75),
+                progress=part,
                 cancel=cancel,
             )
-            if moving_labels is not None:
+            if moving_labels is not None and "images" in output.parts:
                 write_warped_labels(results, moving_labels, images[-1].grid, work)
-            (work / "figures").mkdir()
-            figures = write_figures(work / "figures", results, reporter.part(0.75, 0.85))
-            tables.write_csv(work / "frames.csv", tables.frame_rows(results))
-            if study.dicom:
+            if "figures" in output.parts:
+                from ..report import write_figures
+
+                (work / "figures").mkdir()
+                write_figures(work / "figures", results, reporter.part(0.75, 0.9))
+            if "report" in output.parts:
+                tables.write_csv(work / "frames.csv", tables.frame_rows(results))
+            if output.dicom:
                 from ..results.dicom import write_dicom
 
                 write_dicom(results, work / "dicom", reporter.part(0.86, 0.9), cancel)
-            if save_scene is not None:
+            if output.save_scene is not None and "scene" in output.parts:
                 reporter(0.9, "Writing the scene")
-                save_scene(work / "scene.mrb", results)
+                output.save_scene(work / "scene.mrb", results)
             clock.lap("write")
             content = tables.report_content(results, _source(study), _settings(study), clock.seconds)
-            if study.html:
-                from ..report.html import write_report
-
-                pictures = [path for path in figures if path.suffix == ".png" and path.name not in _DRAWN]
-                write_report(work / PAGE, results, content, pictures, reporter.part(0.9, 0.98))
+            if output.half:
+                content["fields"] = {"precision": "float16", "largest_error_mm": half_error(results)}
+            seconds = round(sum(clock.seconds.values()), 3)
+            known |= {"figures": study_figures(results), "seconds": seconds, "summary": content["summary"]}
+            tables.write_json(work / RECORD, known)
+            if output.html:
+                _write_page(results, content, work, reporter.part(0.9, 0.98))
             content["files"] = _written(work)
-            tables.write_json(work / REPORT, content)
+            if "report" in output.parts:
+                tables.write_json(work / REPORT, content)
             reporter(0.99, "Moving the results into place")
-    return content
+    return {**content, "record": known}
+
+
+def _write_page(results: Results, content: Mapping[str, Any], work: Path, reporter: Reporter) -> None:
+    """The page of a study, with the pictures that there are; the curves it draws itself."""
+    from ..report.html import write_report
+
+    pictures = [path for path in sorted((work / "figures").glob("*.png")) if path.name != "curves.png"]
+    pictures.sort(key=lambda path: path.name != "montage.png")
+    write_report(work / PAGE, results, content, pictures, reporter)
 
 
 class _Clock:
@@ -151,12 +209,12 @@ class _Clock:
         self.seconds[name], self._last = now - self._last, now
 
 
-def _read(study: Study) -> tuple[Cine, ...]:
+def _read(study: Study, memory_gb: float | None = None) -> tuple[Cine, ...]:
     """The cine of a study, or its fixed and its moving image."""
     from .. import io
 
     if study.moving is None:
-        return (io.read_cine(study.source, series=study.series, memory_gb=study.options.get("memory_gb")),)
+        return (io.read_cine(study.source, series=study.series, memory_gb=memory_gb),)
     return io.read_image(study.source), io.read_image(study.moving)
 
 
@@ -193,7 +251,7 @@ def _source(study: Study) -> object:
 
 
 def _settings(study: Study) -> dict[str, object]:
-    files = {name: str(path.absolute()) for name in _FILES if (path := getattr(study, name)) is not None}
+    files = {name: str(path.absolute()) for name, path in study.inputs.items() if name not in ("source", "moving")}
     return {"series": study.series, "labels": None, **files, **study.options}
 
 
@@ -204,70 +262,3 @@ def _written(work: Path) -> list[str]:
         if path.stat().st_size == 0:
             raise OutputError(f"'{path.relative_to(work)}' could not be written; free some space and try again.")
     return [path.relative_to(work).as_posix() for path in files]
-
-
-def register_studies(
-    studies: Mapping[str, Study],
-    folder: str | Path,
-    save_scene: SaveScene | None = None,
-    progress: ProgressCallback | None = None,
-    cancel: CancelToken | None = None,
-) -> list[dict[str, object]]:
-    """Register every study into ``folder/<name>``, going on past those that fail, and write ``folder/studies.csv``.
-
-    Where pages are asked for there is also ``folder/index.html``, with a link to each.
-
-    Returns
-    -------
-    The rows of that table: study, status ("ok", "failed" or "cancelled"), the summary or what was wrong, and the
-    main numbers. A cancelled study is the last row; the studies before it are complete.
-
-    Raises
-    ------
-    OutputError : the table cannot be written.
-    """
-    from ..report import tables
-
-    rows, reporter = [], Reporter(progress)
-    for number, (name, study) in enumerate(studies.items()):
-        part = reporter.part(number / len(studies), (number + 1) / len(studies))
-        row = _register_one(name, study, Path(folder) / name, save_scene, part, cancel)
-        rows.append(row)
-        if row["status"] == "cancelled":
-            break
-    with whole_file(Path(folder) / "studies.csv") as file:
-        tables.write_csv(file, rows)
-    if any(study.html for study in studies.values()):
-        from ..report.html import write_index
-
-        with whole_file(Path(folder) / "index.html") as file:
-            write_index(file, rows, Path(folder))
-    return rows
-
-
-def _register_one(
-    name: str, study: Study, folder: Path, save_scene: SaveScene | None, reporter: Reporter, cancel: CancelToken | None
-) -> dict[str, object]:
-    numbers: dict[str, object] = dict.fromkeys(("frames", "error_before", "error_after", "folded", "motion_max_mm"), "")
-    start = time.perf_counter()
-    try:
-        content = register_study(study, folder, save_scene, lambda f, text: reporter(f, f"{name}: {text}"), cancel)
-        status, message = "ok", content["summary"]
-        moving = [row for row in content["frames"] if not row["reference"]]
-        numbers["frames"] = len(content["frames"])
-        for key, combine in (
-            ("error_before", np.mean),
-            ("error_after", np.mean),
-            ("folded", max),
-            ("motion_max_mm", max),
-        ):
-            numbers[key] = float(combine([row[key] for row in moving]))
-    except Cancelled as error:
-        status, message = "cancelled", str(error)
-    except RegistrationError as error:
-        status, message = "failed", str(error)
-    except Exception as error:  # a fault of the program in one study must not end a night's work on the others
-        status, message = "failed", unexpected(error)
-    return {
-        "study": name, "status": status, **numbers, "seconds": time.perf_counter() - start, "message": message,
-    }  # fmt: skip
