@@ -70,4 +70,4 @@ def _sources(paths: list[Path]) -> list[Path]:
 
 
 def _is_field(path: Path) -> bool:
-    return stem_of(path) != "affine" and any(entry.accepts(path) for entry in FIELD_FORMATS.values())
+    return stem_of(path) != "affine" and any(entry.files.accepts(path) for entry in FIELD_FORMATS.values())

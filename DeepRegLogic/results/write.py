@@ -163,7 +163,7 @@ def _foreign(motion: Motion, part: Path, name: str, moving: Grid) -> list[Path]:
         there = moving if stem.startswith("displacement") else motion.grid
         write_field_as(name, part / place / f"{stem}{entry.suffix}", field, motion.grid, there)
     if motion.affine is not None:
-        entry.write_affine(part / place / f"affine{entry.affine_suffix}", motion.affine, motion.grid, moving)
+        entry.files.write_affine(part / place / f"affine{entry.affine_suffix}", motion.affine, motion.grid, moving)
     return sorted(path.relative_to(part) for path in (part / place).iterdir())
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +13,12 @@ import SimpleITK as sitk
 import torch
 from made_fields import image_and_field
 from made_geometry import SLICE, VOLUME, rotation
+from processes import run
 
 from DeepRegLogic import flow
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
-from DeepRegLogic.io.field_formats import FIELD_FORMATS, read_any_field, write_field_as
+from DeepRegLogic.io.field_formats import FIELD_FORMATS, FieldFormat, read_any_field, write_field_as
 from DeepRegLogic.io.field_formats.fsl import fsl_matrix
 from DeepRegLogic.results.resample import points_of, sample_at
 
@@ -69,7 +73,7 @@ def written(name: str, tmp_path, grid: Grid, **more) -> tuple[object, np.ndarray
 @pytest.mark.parametrize("name", FIELD_FORMATS)
 def test_what_was_written_is_read_back_as_what_it_is(tmp_path, name, grid):
     path, _, field = written(name, tmp_path, grid)
-    assert [key for key, entry in FIELD_FORMATS.items() if entry.accepts(path)] == [name]
+    assert [key for key, entry in FIELD_FORMATS.items() if entry.files.accepts(path)] == [name]
     back, where = read_any_field(path)
     assert where.size == grid.size
     assert where.matches(grid)
@@ -102,7 +106,7 @@ def test_antsapplytransforms_with_an_affine_matrix(tmp_path):
         np.array(VOLUME.shape) / 2
     )
     path, image, field = written("ants", tmp_path, VOLUME)
-    FIELD_FORMATS["ants"].write_affine(tmp_path / "affine.mat", matrix, VOLUME, VOLUME)
+    FIELD_FORMATS["ants"].files.write_affine(tmp_path / "affine.mat", matrix, VOLUME, VOLUME)
     save_image(tmp_path / "image.nii.gz", image, VOLUME)
     fixed = ants.image_read(str(tmp_path / "image.nii.gz"))
     out = ants.apply_transforms(fixed, fixed, [str(path), str(tmp_path / "affine.mat")], interpolator="linear")
@@ -197,7 +201,7 @@ def test_fsl_counts_from_the_other_end_where_axes_are_right_handed():
 def test_flirt_matrix_goes_from_moving_to_fixed(tmp_path):
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = rotation(0.1, -0.2, 0.05), (3.0, -2.0, 5.0)
-    FIELD_FORMATS["fsl"].write_affine(tmp_path / "a.mat", matrix, VOLUME, MOVING)
+    FIELD_FORMATS["fsl"].files.write_affine(tmp_path / "a.mat", matrix, VOLUME, MOVING)
     point = np.array((-50.0, 30.0, 12.0, 1.0))
     back = np.loadtxt(tmp_path / "a.mat") @ fsl_matrix(MOVING) @ matrix @ point
     np.testing.assert_allclose(back, fsl_matrix(VOLUME) @ point, atol=1e-6)
@@ -209,7 +213,7 @@ def test_x5_matrix_of_nitransforms(tmp_path):
 
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = rotation(0.1, -0.2, 0.05), (3.0, -2.0, 5.0)
-    FIELD_FORMATS["x5"].write_affine(tmp_path / "a.x5", matrix, VOLUME, VOLUME)
+    FIELD_FORMATS["x5"].files.write_affine(tmp_path / "a.x5", matrix, VOLUME, VOLUME)
     point = np.array((-50.0, 30.0, 12.0))
     theirs = Affine.from_filename(tmp_path / "a.x5", fmt="X5").map((point * (-1, -1, 1))[None])[0]
     np.testing.assert_allclose(theirs * (-1, -1, 1), matrix[:3, :3] @ point + matrix[:3, 3], atol=1e-6)
@@ -222,7 +226,7 @@ def test_elastix_matrix_of_transformix(tmp_path):
     matrix = np.eye(4)
     matrix[:3, :3] = rotation(0.05, -0.08, 0.1)
     matrix[:3, 3] = centre - matrix[:3, :3] @ centre + (1.0, -1.5, 2.0)
-    FIELD_FORMATS["elastix"].write_affine(tmp_path / "a.txt", matrix, VOLUME, VOLUME)
+    FIELD_FORMATS["elastix"].files.write_affine(tmp_path / "a.txt", matrix, VOLUME, VOLUME)
     image, _ = image_and_field(VOLUME)
     save_image(tmp_path / "image.mha", image, VOLUME)
     parameters = itk.ParameterObject.New()
@@ -303,3 +307,31 @@ def test_what_is_no_field_is_told_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="not written"):
         write_field_as("ants", tmp_path / "u.nii.gz", np.full_like(field, np.nan), VOLUME)
     assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt", "c.txt", "d.x5", "e.nii.gz"]
+
+
+def test_names_of_formats_are_known_before_anything_heavy_is_loaded():
+    heavy = ("torch", "SimpleITK", "nibabel", "h5py", "monai")
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({heavy}))
+from DeepRegLogic.io.field_formats import FIELD_FORMATS
+print(",".join(FIELD_FORMATS))
+"""
+    done = run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])})
+    assert done.stdout.strip() == "nrrd,itk,ants,fsl,elastix,x5", done.stderr
+
+
+def test_a_format_of_ones_own(tmp_path, monkeypatch):
+    module = types.ModuleType("made_format")
+    module.accepts = lambda path: path.suffix == ".npz"
+    module.read = lambda path, moving: (np.load(path)["field"], VOLUME)
+    module.write = lambda path, displacement, grid, moving: np.savez(path, field=displacement)
+    module.write_affine = lambda path, matrix, grid, moving: np.savetxt(path, matrix)
+    monkeypatch.setitem(sys.modules, "made_format", module)
+    FIELD_FORMATS.add("made", FieldFormat("A program of ours", ".npz", ".txt", "made_format"))
+    try:
+        _, field = image_and_field(VOLUME)
+        write_field_as("made", tmp_path / "u.npz", field, VOLUME)
+        np.testing.assert_array_equal(read_any_field(tmp_path / "u.npz")[0], field)
+    finally:
+        FIELD_FORMATS.remove("made")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ..formats import suffix_of
 from ..steps import nifti_header
+from .nrrd import read, write, write_affine
+
+__all__ = ["accepts", "read", "sizes", "write", "write_affine"]
 
 
 def accepts(path: Path) -> bool:

@@ -11,6 +11,9 @@ from ...files import whole_file
 from ...grid import Grid
 from ..fields import field_transform
 from ..formats import suffix_of
+from .nrrd import read, write_affine
+
+__all__ = ["accepts", "read", "write", "write_affine"]
 
 _MARK = b"\x89HDF\r\n\x1a\n"
 
