@@ -3,6 +3,7 @@
 # make test   style, format, types and all tests
 # make bench   ours and other programs on cases of known motion: accuracy, robustness, cost; in out/bench, takes hours
 #   (VoxelMorph is trained first; bench-table, bench-robustness and bench-cost are its parts; SEEDS=dev to look and tune)
+# make docs   the documentation as a site, in out/docs
 # make sentences   the numerics' sentences for translators, after one was changed
 # make coverage   all tests, and which lines they reach; fails below the floor in pyproject.toml
 # All make the virtual environment .venv first. Other values: make PYTHON=python3.12 TORCH="torch==2.13.0+cpu" ...
@@ -22,7 +23,7 @@ CHOSEN = --seeds $(SEEDS) --cases $(CASES) --frames $(FRAMES) --kinds $(KINDS)
 BENCH := $(VENV)/.bench
 VOXELMORPH := out/voxelmorph.safetensors
 
-.PHONY: demo test lint format coverage bench bench-table bench-robustness bench-cost sentences screenshots clean
+.PHONY: demo test docs lint format coverage bench bench-table bench-robustness bench-cost sentences screenshots clean
 
 demo: $(READY)
 	$(BIN)/python Resources/Scripts/demo.py --output out/demo
@@ -59,6 +60,9 @@ $(VOXELMORPH): | $(BENCH)
 $(BENCH): $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	touch $@
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --quiet
 
 sentences: $(READY)
 	$(BIN)/python Testing/helpers/collect_sentences.py

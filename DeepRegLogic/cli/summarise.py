@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from ..cohort.summary import read_summary
     from ..files import expanded, whole_folder
 
-    summary = read_summary(arguments.folder, console.progress)
+    summary = read_summary(arguments.folder, console.progress if console.progress.detailed else None)
     from ..report import style, tables
     from ..report.cohort import spread_figure
     from ..report.html import write_index

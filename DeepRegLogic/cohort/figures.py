@@ -18,8 +18,8 @@ worst folded fraction, largest motion, and how many frames are doubtful."""
 def study_figures(results: Results) -> dict[str, float | int]:
     """The figures of a study by the names of their columns: ``CORE``, and those that it has.
 
-    ``<label>_change_percent`` is the ejection fraction of a label in a stack, the change of area of one in a slice:
-    (largest - smallest) / largest. Every other curve has its extremes, as ``<column>_min`` and ``<column>_max``.
+    ``<label>_ejection_fraction_percent`` of a label in a stack, and ``<label>_area_change_percent`` of one in a slice,
+    is (largest - smallest) / largest. Every other curve has its extremes, as ``<column>_min`` and ``<column>_max``.
     """
     motion = results.motion
     moving = [quality for t, quality in enumerate(motion.quality) if t != motion.reference]
@@ -36,6 +36,7 @@ def study_figures(results: Results) -> dict[str, float | int]:
     found["inverse_consistency_high_voxels"] = max(quality.inverse_consistency_high for quality in moving)
     if motion.covariance is not None:
         found["uncertainty_mean_mm"] = float(results.statistics["uncertainty", "mean"].max())
+    change = "area_change" if motion.grid.ndim == 2 else "ejection_fraction"
     for name, series in results.curves.items():
         for key, values in series.items():
             middle = np.asarray(values, float).reshape(len(values), -1)[:, 0]
@@ -43,5 +44,5 @@ def study_figures(results: Results) -> dict[str, float | int]:
             found[f"{column}_min"], found[f"{column}_max"] = float(middle.min()), float(middle.max())
             if name == "sizes" and middle.max() > 0:
                 title = "_".join(results.curve_title(CURVES[name], key).split())
-                found[f"{title}_change_percent"] = 100.0 * float(1.0 - middle.min() / middle.max())
+                found[f"{title}_{change}_percent"] = 100.0 * float(1.0 - middle.min() / middle.max())
     return found

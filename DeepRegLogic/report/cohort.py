@@ -29,10 +29,15 @@ class Spread(Protocol):
 
 
 def spread_figure(spreads: Sequence[Spread]) -> Figure:
-    """One plot a figure: a point a study over a box, those that stand out in red, the farthest by name."""
-    shown = spreads[:_MOST]
+    """One plot a figure: a point a study over a box, those that stand out in red, the farthest by name.
+
+    Figures that are the same in all studies are not drawn.
+    """
+    known_of = [spread.values[np.isfinite(spread.values)] for spread in spreads]
+    shown = [s for s, known in zip(spreads, known_of, strict=True) if known.size and known.min() < known.max()][:_MOST]
     rows = math.ceil(len(shown) / _ACROSS)
-    figure = new_figure(_WIDTH * _ACROSS, _HEIGHT * rows)
+    figure = new_figure(_WIDTH * _ACROSS, _HEIGHT * max(rows, 1))
+    figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.08)
     for number, spread in enumerate(shown, start=1):
         axes = figure.add_subplot(rows, _ACROSS, number)
         known = np.isfinite(spread.values)
@@ -51,7 +56,7 @@ def spread_figure(spreads: Sequence[Spread]) -> Figure:
             axes.annotate(names[n][:28], (values[n], place[n]), (0, 5), **text)
         axes.set_title(spread.name.replace("_", " "), fontsize=8, color=INK)
         axes.set_yticks([])
-        axes.set_ylim(0.3, 1.8)
+        axes.set_ylim(0.4, 1.6)
         axes.tick_params(labelsize=7)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
