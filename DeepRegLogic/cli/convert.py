@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     ------
     RegistrationError : in one sentence, what was wrong; then nothing was written.
     """
-    from ..io import read_image
+    from ..io import read_frames
 
     entry, output = choose_format(arguments.to), expanded(arguments.output)
     sources = _sources([expanded(path) for path in arguments.input])
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             raise InputError(f"Two of the fields would become '{target}'; convert them one by one.")
         if target.exists():
             raise OutputError(f"'{target}' is there already; name another folder.")
-    moving = read_image(arguments.moving).grid if arguments.moving else None
+    moving = read_frames(arguments.moving).grid if arguments.moving else None
     with whole_folder(output) as part:
         for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
             console.cancel.check()
