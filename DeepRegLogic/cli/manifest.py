@@ -87,7 +87,8 @@ class Manifest(Mapping[str, Study]):
                 raise InputError(f"'{text}' is neither yes nor no ({column}).")
             no = [each for each in action.option_strings if each.startswith("--no-")]
             return [option] if text.lower() in _YES else no[:1]
-        return [option, *text.split(";")] if column == "series" else [f"{option}={text}"]
+        several = action.nargs == "+" and column not in _PATHS and ";" in text
+        return [option, *text.split(";")] if several else [f"{option}={text}"]
 
     def _rows_of(self, source: str, arguments: argparse.Namespace) -> list[dict[str, str]]:
         path = expanded(source)

@@ -92,10 +92,8 @@ def at_most(threads: int | None) -> Iterator[None]:
     if threads is None:
         yield
         return
-    for name in _POOLS if "torch" not in sys.modules else ():  # read once, when a library is loaded
-        os.environ[name] = str(threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    if "torch" not in sys.modules:
+        _load_with(threads)
     import SimpleITK as sitk
     import torch
 
@@ -107,3 +105,17 @@ def at_most(threads: int | None) -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before[1])
+
+
+def _load_with(threads: int) -> None:
+    """Load the libraries that make threads of their own: how many, and how they wait, is asked for then and once."""
+    wanted = {**dict.fromkeys(_POOLS, str(threads)), "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    import torch  # noqa: F401
+
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class Dask:
             return
         try:
             self.client = Client(client, timeout=_PATIENCE, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, asyncio.TimeoutError) as error:
             raise InputError(f"No Dask scheduler answers at '{client}' ({error}).") from error
 
     def run(self, tasks: Iterator[Task], step: Step, cancel: CancelToken) -> Iterator[Row]:
@@ -78,7 +79,7 @@ class Dask:
                 try:
                     with self.client.as_current():
                         done = wait(list(running), timeout=_POLL, return_when="FIRST_COMPLETED").done
-                except TimeoutError:
+                except asyncio.TimeoutError:
                     done = {future for future in running if future.done()}
                 for future in done:
                     yield self._row(future, running.pop(future))

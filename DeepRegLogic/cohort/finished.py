@@ -61,8 +61,9 @@ def finished(study: Study, output: Output, folder: Path, thorough: bool) -> dict
 
 
 def _settings(study: Study, output: Output) -> dict[str, Any]:
-    options = {name: value for name, value in study.options.items() if name not in _LIMITS}
-    wanted = {"series": study.series, **options, "write": sorted(output.parts), "half": output.half}
+    wanted = {name: value for name, value in vars(study).items() if name not in study.inputs}
+    wanted["options"] = {name: value for name, value in study.options.items() if name not in _LIMITS}
+    wanted |= {"write": sorted(output.parts), "half": output.half}
     wanted |= {"formats": sorted(output.formats), "html": output.html, "dicom": output.dicom}
     wanted["scene"] = output.save_scene is not None and "scene" in output.parts
     settings: dict[str, Any] = json.loads(json.dumps(wanted, default=_plain, sort_keys=True))

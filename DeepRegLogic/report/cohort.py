@@ -29,9 +29,9 @@ class Spread(Protocol):
 
 
 def spread_figure(spreads: Sequence[Spread]) -> Figure:
-    """One plot a figure: a point a study over a box, those that stand out in red, the farthest by name.
+    """One plot a figure: a point a study over a box from quartile to quartile, with the median.
 
-    Figures that are the same in all studies are not drawn.
+    Those that stand out are red, the farthest by name. Figures that are the same in all studies are not drawn.
     """
     known_of = [spread.values[np.isfinite(spread.values)] for spread in spreads]
     shown = [s for s, known in zip(spreads, known_of, strict=True) if known.size and known.min() < known.max()][:_MOST]
@@ -43,9 +43,9 @@ def spread_figure(spreads: Sequence[Spread]) -> Figure:
         known = np.isfinite(spread.values)
         values, far = spread.values[known], spread.far[known]
         names = np.array(spread.studies)[known]
-        boxes = axes.boxplot([values], widths=0.9, orientation="horizontal", showfliers=False)
-        for line in (*boxes["boxes"], *boxes["whiskers"], *boxes["caps"], *boxes["medians"]):
-            line.set_color(GUIDE)
+        low, middle, high = np.percentile(values, (25, 50, 75))
+        axes.barh(1.0, high - low, 0.9, low, facecolor="none", edgecolor=GUIDE)
+        axes.plot([middle, middle], [0.55, 1.45], color=GUIDE, linewidth=2)
         place = 1 + 0.3 * np.sin(2.4 * np.arange(len(values)))  # the golden angle: neighbours lie apart
         axes.plot(values[~far], place[~far], "o", color=BLUE, markersize=3, alpha=0.6)
         axes.plot(values[far], place[far], "o", color=RED, markersize=4)

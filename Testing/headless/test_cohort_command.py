@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,11 @@ from cohorts import FAST, Deadly, content, differences, table, write_cines
 from processes import run
 
 from DeepRegLogic import OutputError, Study, register_studies
+from DeepRegLogic.cli import cohort as command
 from DeepRegLogic.cli import main
+from DeepRegLogic.cli.manifest import Manifest
 from DeepRegLogic.cohort.engines import Processes
+from DeepRegLogic.cohort.study import Output
 from DeepRegLogic.cohort.table import Table
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
@@ -100,6 +105,7 @@ def test_a_killed_process_is_replaced_and_its_study_tried_again(kills, tmp_path)
 # kills itself before a row is written, so that a finished study has none
 KILLED = """
 import os, signal, sys
+from DeepRegLogic.cohort.study import Output
 from DeepRegLogic.cohort.table import Table
 add, count = Table.add, [0]
 def once(self, row):
@@ -141,6 +147,21 @@ def test_a_cohort_that_is_stopped_ends_in_a_sorted_table(cines, tmp_path, monkey
     assert [row["status"] for row in table(out)] == ["ok"]
     assert [p.name for p in sorted(out.iterdir())] == ["beat-0", "studies.csv"]
     capsys.readouterr()
+
+
+def test_two_runs_at_once_end_in_the_same(cines, serial, tmp_path):
+    studies = Manifest(str(cines), _arguments(["cohort", str(cines), "--output", str(tmp_path / "out"), *FAST]))
+    output = Output(("report", "fields"))
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(register_studies, studies, tmp_path / "out", output=output) for _ in range(2)]
+    assert [run.result() for run in runs] == [{"ok": 3, "failed": 1}] * 2
+    assert differences(serial, tmp_path / "out") == []
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return parser.parse_args(words[1:])
 
 
 def test_shards_share_a_folder(cines, serial, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def client(repository):
     paths = [str(repository), str(repository / "Testing" / "helpers")]
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *([before] if before else [])])
-    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "resources": {"SLOT": 1}}
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0", "resources": {"SLOT": 1}}
     with distributed.LocalCluster(**options, silence_logs="CRITICAL") as cluster, distributed.Client(cluster) as client:
         yield client
     if before is None:

@@ -17,8 +17,10 @@ HOOK = """
 import json, os, sys
 seen = {"socket": [], "pickle": [], "program": [], "written": [], "eval": []}
 def hook(event, arguments):
-    if event.startswith("socket.") and event not in ("socket.gethostname",):
-        seen["socket"].append(event)
+    if event.startswith("socket.") and event not in ("socket.gethostname", "socket.__new__"):
+        # urllib3, where something has it installed, looks when it is loaded whether there is a loopback of version 6
+        if (event, arguments[1:]) != ("socket.bind", (("::1", 0),)):
+            seen["socket"].append(f"{event} {arguments[1:]!r}")
     elif event == "pickle.find_class":
         seen["pickle"].append(".".join(map(str, arguments)))
     elif event in ("os.system", "os.exec", "os.posix_spawn", "os.startfile", "pty.spawn"):

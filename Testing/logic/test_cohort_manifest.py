@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,20 @@ def test_a_study_is_finished_while_nothing_changes(study, tmp_path):
     assert known()
     (out / RECORD).write_text("{}")
     assert not known()
+
+
+@dataclass(frozen=True)
+class Clicked(Study):
+    """A study that says something more."""
+
+    clicks: tuple[tuple[float, ...], ...] = ()
+
+
+def test_whatever_a_study_says_more_belongs_to_it(study, tmp_path):
+    one, other = (Clicked(study.source, clicks=((1.0, 2.0, place),)) for place in (3.0, 4.0))
+    out = note(tmp_path / "out", one, Output())
+    assert finished(one, Output(), out, thorough=False) is not None
+    assert finished(other, Output(), out, thorough=True) is None
 
 
 def test_the_weights_of_a_study_are_those_of_its_model(study, tmp_path):

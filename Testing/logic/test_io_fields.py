@@ -120,3 +120,17 @@ def test_half_a_nifti_file_written_without_a_word_is_noticed(tmp_path, monkeypat
     with pytest.raises(OutputError, match="the disk is full"):
         write_field(tmp_path / "u.nii.gz", image_and_field(SLICE)[1], SLICE)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("grid", [SLICE, VOLUME], ids=["slice", "volume"])
+def test_half_precision_is_off_by_its_last_bit_and_smaller(tmp_path, grid):
+    _, field = image_and_field(grid)
+    for name, half in (("whole.nrrd", False), ("half.nrrd", True)):
+        write_field(tmp_path / name, field, grid, half=half)
+    vectors = {
+        name: sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / name))) for name in ("whole.nrrd", "half.nrrd")
+    }
+    error = np.abs(vectors["half.nrrd"] - vectors["whole.nrrd"])
+    assert 0 < error.max() <= 2.0**-11 * np.abs(vectors["whole.nrrd"]).max()
+    assert (error <= 2.0**-11 * np.abs(vectors["whole.nrrd"]) + 2.0**-25).all()
+    assert (tmp_path / "half.nrrd").stat().st_size < 0.75 * (tmp_path / "whole.nrrd").stat().st_size

@@ -181,7 +181,7 @@ def options(*words: str) -> Mapping[str, Any]:
     """The options of the one study that these words ask for."""
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    return command._studies(parser.parse_args(["--input", "cine.nrrd", "--output", "out", *words]))[""].options
+    return command.studies_of(parser.parse_args(["--input", "cine.nrrd", "--output", "out", *words]))[""].options
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_pair_takes_the_same_words():
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     words = ["--fixed", "a.nrrd", "--moving", "b.nrrd", "--output", "out", "--quality", "best"]
-    assert command._studies(parser.parse_args(words))[""].options == {"refine": "best"}
+    assert command.studies_of(parser.parse_args(words))[""].options == {"refine": "best"}
 
 
 @pytest.mark.parametrize(
