@@ -88,7 +88,7 @@ def read_stored_motion(path: str | Path, frames: Sequence[int]) -> Motion:
     """
     path = expanded(path)
     group = open_group(path)
-    if not {"displacement", "inverse"} <= set(group.array_keys()):
+    if "displacement" not in group or "inverse" not in group:
         raise InputError(f"'{path}' holds no motion.")
     count, reference = group["displacement"].shape[0], int(group.attrs["reference"])
     chosen = [reference, *(int(t) for t in frames if t != reference)]
