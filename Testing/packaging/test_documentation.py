@@ -55,6 +55,8 @@ def test_every_command_of_a_page_runs(page, files, monkeypatch, capsys):
     monkeypatch.chdir(files)
     for command in _commands(_blocks(page)):
         more = [] if command[0] == "register" and "--quality" in command else QUICK.get(command[0], [])
+        if command[0] in ("register", "cohort") and "--write" not in command:
+            more = [*more, "--write", "report,fields"]  # pictures take most of the time
         try:
             code = main([*command, *more])
         except SystemExit as stop:
