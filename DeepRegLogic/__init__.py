@@ -17,6 +17,7 @@ from ._lazy import attach
 
 if TYPE_CHECKING:
     from .cine import Cine, Motion
+    from .contours import find_contours
     from .errors import (
         Cancelled,
         InputError,
@@ -54,6 +55,7 @@ _MODULES = {
     "register_sequence": "registration.sequence",
     **dict.fromkeys(("Refinement", "PRESETS"), "registration.presets"),
     "generate_cine": "registration.generate",
+    "find_contours": "contours",
     "evaluate": "evaluation.evaluate",
     **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
     "Results": "results.results",
@@ -80,6 +82,7 @@ __all__ = [
     "Results",
     "compensate",
     "evaluate",
+    "find_contours",
     "generate_cine",
     "list_models",
     "list_series",

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..io.formats import safe_name, stem_of
 from .console import Console, tell
+from .contours import CLICK, point
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
 from .studies import SaveScene, Study, register_studies, register_study
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--roi", type=_roi, metavar="I0,I1,J0,J1[,K0,K1]", help=_ROI)
     add_method(parser)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
+    add("--click", nargs="+", type=point, metavar="X,Y,Z", help=f"instead of labels, to find them: {CLICK}")
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
     add("--moving-mask", **path, help="pairs: only what is inside counts")
@@ -110,7 +112,11 @@ def _studies(arguments: argparse.Namespace) -> dict[str, Study]:
     if arguments.input is None:
         if arguments.reference is not None:
             raise InputError("The fixed image of a pair is the reference; leave --reference out.")
+        if arguments.click is not None:
+            raise InputError("--click is for cines; leave it out for a pair.")
         return _pairs(arguments, options)
+    if arguments.labels and arguments.click:
+        raise InputError("Name either --labels, or --click to find them.")
     extra = [name for name in _PAIR_FILES[1:] if getattr(arguments, name)]
     if extra:
         raise InputError(f"--{extra[0].replace('_', '-')} is for pairs; leave it out for a cine.")
@@ -138,10 +144,11 @@ def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
 
 
 def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
-    if arguments.labels and (arguments.studies or len(arguments.input) > 1):
-        raise InputError("--labels belongs to one study; register the studies one by one.")
+    if (arguments.labels or arguments.click) and (arguments.studies or len(arguments.input) > 1):
+        raise InputError("--labels and --click belong to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
-    rest = {"series": series, "labels": arguments.labels, "options": options}
+    clicks = tuple(arguments.click or ())
+    rest = {"series": series, "labels": arguments.labels, "clicks": clicks, "options": options}
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

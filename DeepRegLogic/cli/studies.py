@@ -36,6 +36,7 @@ class Study:
     ----------
     series : which DICOM series of a folder; several UIDs, or "all", to be read as one.
     labels : label map of the reference frame, to be carried to every frame.
+    clicks : instead of labels, points in LPS mm from which the contours of the left ventricle are found.
     moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
     fixed_mask, moving_mask : of a pair, where its images count.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
@@ -45,6 +46,7 @@ class Study:
     moving: Path | None = None
     series: Series = None
     labels: Path | None = None
+    clicks: tuple[tuple[float, float, float], ...] = ()
     moving_labels: Path | None = None
     fixed_mask: Path | None = None
     moving_mask: Path | None = None
@@ -92,7 +94,9 @@ def register_study(
         masks = {role: path for role in MASKS if (path := getattr(study, role)) is not None}
         options = {**study.options, **masks_of(masks, images)}
         results = _register(images, {**options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
-        if labels is not None:
+        if study.clicks:
+            results = _with_contours(results, study.clicks)
+        elif labels is not None:
             results = results.with_drawn(labels)
         clock.lap("register")
         reporter(0.6, "Measuring")
@@ -152,6 +156,15 @@ def _register(images: tuple[Cine, ...], options: Mapping[str, Any]) -> Results:
     return follow_pair(cine, moving[0], **options) if moving else follow(cine, **options)
 
 
+def _with_contours(results: Results, clicks: tuple[tuple[float, float, float], ...]) -> Results:
+    """The results with the contours of the left ventricle at the reference, and what is doubtful about them noted."""
+    from ..contours import NAMES, find_contours
+    from ..results.labels import Labels
+
+    contours = find_contours(results.cine, np.array(clicks), results.motion.reference)
+    return results.with_drawn(Labels.of_map(contours.labels, NAMES)).noting(contours=list(contours.notes))
+
+
 def _source(study: Study) -> object:
     source = str(study.source.absolute())
     return source if study.moving is None else {"fixed": source, "moving": str(study.moving.absolute())}
@@ -159,7 +172,8 @@ def _source(study: Study) -> object:
 
 def _settings(study: Study) -> dict[str, object]:
     files = {name: str(path.absolute()) for name in _FILES if (path := getattr(study, name)) is not None}
-    return {"series": study.series, "labels": None, **files, **study.options}
+    clicks = {"clicks": study.clicks} if study.clicks else {}
+    return {"series": study.series, "labels": None, **files, **clicks, **study.options}
 
 
 def _written(work: Path) -> list[str]:

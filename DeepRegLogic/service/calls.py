@@ -97,11 +97,24 @@ def read_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cance
     return {"cine": pack_cine(_results(folder), "frames", cine), "notes": list(cine.notes)}
 
 
+def find_contours(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
+    import numpy as np
+
+    from ..contours import NAMES, find_contours
+    from .exchange import pack_array, unpack_cine
+
+    cine, clicks = unpack_cine(folder, arguments.pop("cine")), np.array(arguments.pop("clicks"), float)
+    contours = find_contours(cine, clicks, **arguments, progress=progress, cancel=cancel)
+    labels = pack_array(_results(folder), "labels", contours.labels)
+    return {"labels": labels, "names": [[value, name] for value, name in NAMES.items()], "notes": list(contours.notes)}
+
+
 CALLS: Mapping[str, Callable[..., Packed]] = {
     "register_cine": register_cine,
     "register_pair": register_pair,
     "generate_cine": generate_cine,
     "read_cine": read_cine,
+    "find_contours": find_contours,
 }
 
 

@@ -21,7 +21,7 @@ FLOORS = {
         {"cine", "flow", "regularisers"},
         {"descriptors"},
         {"similarities"},
-        {"consistency", "uncertainty", "io", "synthetic"},
+        {"consistency", "uncertainty", "io", "synthetic", "contours"},
         {"transformations"},
         {"networks"},
         {"zoo", "results"},
