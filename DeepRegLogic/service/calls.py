@@ -101,12 +101,16 @@ def find_contours(folder: Path, arguments: Packed, progress: ProgressCallback, c
     import numpy as np
 
     from ..contours import NAMES, find_contours
+    from ..registration.prepare import find_reference
     from .exchange import pack_array, unpack_cine
 
     cine, clicks = unpack_cine(folder, arguments.pop("cine")), np.array(arguments.pop("clicks"), float)
-    contours = find_contours(cine, clicks, **arguments, progress=progress, cancel=cancel)
-    labels = pack_array(_results(folder), "labels", contours.labels)
-    return {"labels": labels, "names": [[value, name] for value, name in NAMES.items()], "notes": list(contours.notes)}
+    frame = arguments.pop("frame", None)
+    if frame is None:
+        frame = find_reference(cine)
+    contours = find_contours(cine, clicks, frame, progress, cancel)
+    labels, names = pack_array(_results(folder), "labels", contours.labels), [[*pair] for pair in NAMES.items()]
+    return {"labels": labels, "names": names, "frame": frame, "notes": list(contours.notes)}
 
 
 CALLS: Mapping[str, Callable[..., Packed]] = {

@@ -25,7 +25,7 @@ packed value holds their names. ``arguments`` are those of the call of the same 
                     ``register_pair``
     generate_cine   frame, masks, and the options of ``generate_cine`` but ``labels``
     read_cine       paths (files, or one folder), series (or null)
-    find_contours   cine, clicks (points in LPS mm), frame
+    find_contours   cine, clicks (points in LPS mm), frame (or null, to look for end-diastole)
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
 as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, for a pair with ``maps``
@@ -33,7 +33,7 @@ of the moving frame in place of ``results``; its arrays are in the folder ``resu
 of ``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
 arrays of every sample in the folder that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null. That of
 ``read_cine`` is ``{"cine": ..., "notes": [...]}``, or ``{"series": [[uid, title], ...]}`` of a folder with several.
-That of ``find_contours`` is ``{"labels": ..., "names": [[value, name], ...], "notes": [...]}``.
+That of ``find_contours`` is ``{"labels": ..., "names": [[value, name], ...], "frame": ..., "notes": [...]}``.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.

@@ -35,7 +35,7 @@ FLOORS = {
         {"i18n"},
         {"steps", "sample"},
         {"nodes", "run"},
-        {"show", "selftest", "load"},
+        {"show", "selftest", "load", "contours"},
         {"kinds"},
         {"panel"},
     ],
