@@ -86,7 +86,8 @@ def test_the_open_tab_makes_the_height(panel):
         tabs.setCurrentIndex(index)
         slicer.app.processEvents()
         heights.append(tabs.height)
-    assert heights[1] < heights[0] < heights[2]
+    assert heights[1] < min(heights[0], heights[2])
+    assert heights[0] != heights[2]
 
 
 def test_keys_are_not_those_of_the_toolbar(panel):
