@@ -79,6 +79,7 @@ def register_study(
     """
     from .. import io
     from ..report import tables, write_figures
+    from ..report.page import write_page
     from ..results.labels import Labels
     from ..results.write import write_results, write_warped_labels
 
@@ -106,6 +107,7 @@ def register_study(
                 write_warped_labels(results, moving_labels, images[-1].grid, work)
             (work / "figures").mkdir()
             write_figures(work / "figures", results, reporter.part(0.75, 0.9))
+            write_page(results, work)
             tables.write_csv(work / "frames.csv", tables.frame_rows(results))
             if save_scene is not None:
                 reporter(0.9, "Writing the scene")

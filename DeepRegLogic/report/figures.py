@@ -47,7 +47,7 @@ def montage(results: Results, columns: int = 8) -> Figure:
     low, high = grey_window(results.cine.frames)
     lengths = {t: np.linalg.norm(view.field(motion.displacement[t]), axis=0) for t in frames}
     longest = max(1e-3, *(float(length.max()) for length in lengths.values()))
-    outlines = _outlines(results, view, frames)
+    outlines = outlines_of(results, view, frames)
     width = 1.6 * len(frames)
     figure = new_figure(width + 0.9, 3 * 1.6 / view.aspect + 0.5)
     axes = figure.subplots(3, len(frames), squeeze=False)
@@ -69,7 +69,7 @@ def montage(results: Results, columns: int = 8) -> Figure:
     return figure
 
 
-def _outlines(results: Results, view: SliceView, frames: Sequence[int]) -> dict[int, dict[int, np.ndarray]]:
+def outlines_of(results: Results, view: SliceView, frames: Sequence[int]) -> dict[int, dict[int, np.ndarray]]:
     """Per frame, label -> soft mask: the reference's own labels carried by linear warping, which keeps edges smooth."""
     wanted = {*frames, results.motion.reference}
     outlines: dict[int, dict[int, np.ndarray]] = {t: {} for t in wanted}
@@ -150,17 +150,17 @@ def curves(results: Results) -> Figure:
     axes[2].set_title("Consistency")
     axes[2].set_ylim(0, max(0.5, 1.45 * max(high.max(), 100 * values["folded"].max())))
 
-    for name, ax in zip(more, axes[3:], strict=True):
-        _curve(ax, results, name)
-
-    for ax in axes:
+    for ax in axes[:3]:
         _dress(ax, unit, x[motion.reference])
+    for name, ax in zip(more, axes[3:], strict=True):
+        draw_curve(ax, results, name)
     return figure
 
 
-def _curve(ax: Axes, results: Results, name: str) -> None:
+def draw_curve(ax: Axes, results: Results, name: str) -> None:
     """The series of one entry of ``curves.CURVES``, with their bands."""
-    entry, grid, x = CURVES[name], results.motion.grid, results.motion.times
+    motion = results.motion
+    entry, grid, x = CURVES[name], motion.grid, motion.times
     for number, (key, series) in enumerate(results.curves[name].items()):
         middle, *edges = np.reshape(series, (len(x), -1)).T
         color = label_colour(number)
@@ -171,11 +171,15 @@ def _curve(ax: Axes, results: Results, name: str) -> None:
     title, unit = entry.title_of(grid), entry.unit_of(grid).replace("mm2", "mm²")
     ax.set_title(title[:1].upper() + title[1:])
     ax.set_ylabel(unit)
+    _dress(ax, "time, s" if motion.time_unit else "frame", x[motion.reference])
 
 
 def _dress(ax: Axes, unit: str, reference: float) -> None:
     ax.axvline(reference, color=GUIDE, linewidth=0.8, linestyle="--", zorder=0)
-    ax.set_ylim(bottom=0)
+    if ax.dataLim.y0 >= 0:
+        ax.set_ylim(bottom=0)
+    else:
+        ax.axhline(0.0, color=GUIDE, linewidth=0.6, zorder=0)
     ax.set_xlabel(unit, fontsize=8)
     ax.title.set_fontsize(9.5)
     ax.yaxis.label.set_fontsize(8)
@@ -226,7 +230,7 @@ def amount_map(results: Results, name: str, columns: int = 6) -> Figure:
         highest = entry.limits_of(motion.grid.ndim)[1]
     figure = new_figure(1.9 * len(frames) + 4.2, max(1.9 / view.aspect + 0.6, 2.6))
     axes = figure.subplots(1, len(frames) + 1, width_ratios=[1.0] * len(frames) + [1.5])
-    outlines = _outlines(results, view, [motion.reference])[motion.reference]
+    outlines = outlines_of(results, view, [motion.reference])[motion.reference]
     colours = palette(entry.palette)
     for ax, t in zip(axes, frames, strict=False):
         shown = show_plane(ax, view, view.image(values[t]), cmap=colours, vmin=lowest, vmax=highest)

@@ -14,15 +14,19 @@ Packed = dict[str, Any]
 
 def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
     from ..registration.register import follow
+    from ..report.page import write_page
     from .exchange import pack_motion, pack_results, unpack_cine, unpack_drawn
 
     cine = unpack_cine(folder, arguments.pop("cine"))
     drawn = unpack_drawn(folder, {name: arguments.pop(name, None) for name in ("masks", "label_names", "points")})
     whole = Reporter(progress, cancel)
     results = follow(cine, **_options(arguments), progress=whole.part(0.0, 0.92), cancel=cancel).with_drawn(*drawn)
-    compute(results, whole.part(0.92, 1.0))
+    compute(results, whole.part(0.92, 0.98))
     place = _results(folder)
-    return {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
+    whole(0.98, "Drawing the report")
+    pages = [path.name for path in write_page(results, place)]
+    packed = {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
+    return {**packed, "pages": pages}
 
 
 def compute(results: Any, reporter: Reporter) -> None:

@@ -56,18 +56,19 @@ def unpack_array(folder: Path, name: str) -> np.ndarray:
 
 def pack_cine(folder: Path, name: str, cine: Cine) -> dict[str, object]:
     times = cine.times.tolist() if cine.time_unit else None
-    return {**cine_header(cine.grid, times, cine.name), "frames": pack_array(folder, name, cine.frames)}
+    header = cine_header(cine.grid, times, cine.name, cine.study_date)
+    return {**header, "frames": pack_array(folder, name, cine.frames)}
 
 
-def cine_header(grid: Grid, times: Sequence[float] | None, name: str) -> dict[str, object]:
+def cine_header(grid: Grid, times: Sequence[float] | None, name: str, study_date: str = "") -> dict[str, object]:
     """Everything of a packed cine but its ``frames``; ``times`` in seconds, or None."""
-    return {"grid": asdict(grid), "times": times, "name": name}
+    return {"grid": asdict(grid), "times": times, "name": name, "study_date": study_date}
 
 
 def unpack_cine(folder: Path, values: Mapping[str, Any]) -> Cine:
     times = None if values["times"] is None else np.array(values["times"])
     frames = unpack_array(folder, values["frames"])
-    return Cine(frames, Grid(**values["grid"]), times, name=values["name"])
+    return Cine(frames, Grid(**values["grid"]), times, name=values["name"], study_date=values.get("study_date", ""))
 
 
 def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:

@@ -28,9 +28,10 @@ packed value holds their names. ``arguments`` are those of the call of the same 
     find_contours   cine, clicks (points in LPS mm), frame (or null, to look for end-diastole)
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
-as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, for a pair with ``maps``
-of the moving frame in place of ``results``; its arrays are in the folder ``results`` in the folder of the request. That
-of ``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
+as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ..., "pages": [...]}``, where
+pages are the files of the report, for a pair with ``maps`` of the moving frame in place of ``results`` and ``pages``;
+its arrays and files are in the folder ``results`` in the folder of the request. That of
+``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
 arrays of every sample in the folder that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null. That of
 ``read_cine`` is ``{"cine": ..., "notes": [...]}``, or ``{"series": [[uid, title], ...]}`` of a folder with several.
 That of ``find_contours`` is ``{"labels": ..., "names": [[value, name], ...], "frame": ..., "notes": [...]}``.

@@ -288,7 +288,10 @@ def test_export_writes_everything_and_keeps_what_is_the_users(followed, tmp_path
         "quality.csv",
         "sizes.csv",
         "report.json",
+        "report.pdf",
+        "report.png",
     }
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert {name.partition(".")[0] for name in written} >= {"labels", "points0"}
     assert [path.name for path in tmp_path.iterdir()] == ["heart motion"]
     followed.ui.exportButton.click()  # an earlier export is replaced

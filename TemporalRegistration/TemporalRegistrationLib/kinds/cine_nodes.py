@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import slicer
@@ -28,6 +29,7 @@ from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.names import short
+from ..nodes.pages import pagesNode
 from ..nodes.sequences import browserOf, emptyLike, synchronize
 from ..nodes.tables import curveTable, qualityTable
 from ..nodes.transforms import transformNodeFromField
@@ -53,6 +55,7 @@ class MotionNodes:
         toFrame : transforms that carry what lies on the reference (points, models) along to frame t;
         labels : the given labels carried to every frame (label map volumes, or segmentations);
         ellipses : the 95 % error ellipses of all followed points (models);
+        pages : the files of the report (a text node);
         table : one row a frame: its number, its index value, its quality;
         every name of ``curves.CURVES``: tables (``sizes``, ``labelUncertainty``), with "Chart" after it their plots;
         qualityChart, motionChart : plots of the table;
@@ -72,7 +75,7 @@ class MotionNodes:
         if role in self.found:
             return self.found[role]
         curve = role.removesuffix("Chart").removesuffix("Table")
-        if role in MAPS or curve in CURVES or role in ("labels", "ellipses"):
+        if role in MAPS or curve in CURVES or role in ("labels", "ellipses", "pages"):
             return None
         raise AttributeError(f"The results of a cine have no '{role}'.")
 
@@ -155,8 +158,10 @@ def addResults(
     return runSteps(motionSteps(results, sequenceNode, drawn), whole.part(0.5, 1.0))
 
 
-def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn) -> Steps[MotionNodes]:
-    """``addResults`` of what was computed already, in steps.
+def motionSteps(
+    results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn, pages: Sequence[Path] = ()
+) -> Steps[MotionNodes]:
+    """``addResults`` of what was computed already, in steps; ``pages`` are the files of the report.
 
     The scene changes in one step. Those after it, of fraction 1, only remove the results of a former run.
     """
@@ -173,11 +178,12 @@ def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, draw
         for role, entry in results.maps.items()
         if entry.kind != IMAGE
     }
+    report = {"pages": pagesNode(pages, _("{name} report").format(name=name))} if pages else {}
     old = transaction.findResults(sequenceNode)
     with transaction.batch(), _silently(sequenceNode):
         with transaction.allOrNothing():
             browser = browserOf(sequenceNode)
-            for node in (*built.values(), quality, *tables.values(), *colors.values()):
+            for node in (*built.values(), quality, *tables.values(), *colors.values(), *report.values()):
                 transaction.addResult(node, sequenceNode)
             proxies = synchronize(browser, built)
             plots = charts.addCharts(name, quality, tables, grid)
@@ -185,7 +191,9 @@ def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, draw
             _arrange(browser.GetProxyNode(sequenceNode), proxies, listed, colors, results)
         roles = {f"{curve}Table": node for curve, node in tables.items()}
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
-        transaction.handOver(sequenceNode, old, {**built, **shown, "table": quality, **roles, **colors, **plots})
+        transaction.handOver(
+            sequenceNode, old, {**built, **shown, "table": quality, **roles, **colors, **plots, **report}
+        )
     yield from transaction.removeSteps(old)
     return motionNodesOf(sequenceNode)
 
