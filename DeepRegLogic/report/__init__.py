@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ..progress import Reporter
 from ..results.results import Results
 from . import animation, figures, style
+from .bullseye import bulls_eyes
 
 __all__ = ["write_figures"]
 
@@ -19,7 +20,7 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
     """Write every figure of ``results`` into ``folder``, which exists, and return the files.
 
     ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, one for every map of
-    ``maps.MAPS`` that has a figure, and ``motion.gif``.
+    ``maps.MAPS`` that has a figure, ``segments.png`` where something is known of segments, and ``motion.gif``.
 
     Raises
     ------
@@ -37,6 +38,8 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
         file = name if entry.figure is None else entry.figure
         if file:
             drawings[f"{file}.png"] = partial(figures.ratio_map if entry.ratio else figures.amount_map, name=name)
+    if results.segments:
+        drawings["segments.png"] = bulls_eyes
     files = []
     for number, (name, draw) in enumerate(drawings.items()):
         report(0.5 * number / len(drawings), f"Drawing {name}")

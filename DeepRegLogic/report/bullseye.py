@@ -6,17 +6,20 @@ Circulation 105(4), 2002: base outside, apex in the middle, the anterior wall up
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Annulus, Circle, PathPatch, Wedge
 from matplotlib.path import Path as Outline
 from matplotlib.patheffects import withStroke
 
-from .style import INK
+from ..results.results import Results
+from ..results.segments import SEGMENTS, Segmental, Values
+from .style import GUIDE, INK, new_figure, palette
 
 _RINGS = ((1, 6, 1.0, 0.72), (7, 6, 0.72, 0.45), (13, 4, 0.45, 0.2))
 """First segment, number of segments, outer and inner radius, from base to apex."""
@@ -27,61 +30,55 @@ _DOUBTFUL = "////"
 _NONE = "#E4E4E4"
 
 
-def segments_of_rings(apex: bool = False) -> range:
-    """The numbers of the segments: 1 to 16, or 17 with the apex."""
-    return range(1, _APEX + apex)
+def bulls_eye(axes: Axes, entry: Segmental, values: Values) -> None:
+    """Draw what an entry of ``segments.SEGMENTS`` says of the segments.
 
-
-def bulls_eye(
-    axes: Axes,
-    values: Mapping[int, float],
-    colours: Colormap,
-    limits: tuple[float, float],
-    *,
-    spreads: Mapping[int, float] | None = None,
-    doubtful: Collection[int] = (),
-    title: str = "",
-    unit: str = "",
-) -> None:
-    """Draw the values of segments 1 to 17, those that there are; the others are grey.
-
-    Parameters
-    ----------
-    values : number of a segment -> its value.
-    limits : the values at the ends of ``colours``.
-    spreads : half widths of the intervals, written under the values.
-    doubtful : segments that are too uncertain to be read, which are hatched.
+    Under every value is half the width of its interval; segments whose interval is too wide to be read are hatched, and
+    those without a value grey.
     """
-    norm = Normalize(*limits)
+    colours, norm, doubtful = palette(entry.palette), Normalize(*entry.limits), entry.doubtful(values)
     for number, patch, (x, y) in _patches():
-        known = number in values and np.isfinite(values[number])
-        colour = colours(norm(values[number])) if known else _NONE
+        value, low, high = values.get(number, (np.nan,) * 3)
+        colour = colours(norm(value)) if np.isfinite(value) else _NONE
         patch.set(facecolor=colour, edgecolor="white", linewidth=1.2)
         axes.add_patch(patch)
-        if not known:
+        if not np.isfinite(value):
             continue
         dark = float(np.dot(colour[:3], (0.299, 0.587, 0.114))) < 0.55
         ink = "white" if dark else INK
         if number in doubtful:
-            hatched = _copy(patch)
-            hatched.set(facecolor="none", edgecolor=ink, linewidth=0.0, hatch=_DOUBTFUL, alpha=0.4)
-            axes.add_patch(hatched)
-            outline = _copy(patch)
-            outline.set(facecolor="none", edgecolor="white", linewidth=1.2)
-            axes.add_patch(outline)
-        texts = [axes.text(x, y + 0.015, signed(values[number]), fontsize=8)]
-        if spreads is not None and number in spreads:
-            texts.append(axes.text(x, y - 0.085, f"±{spreads[number]:.0f}", fontsize=5.5))
+            for looks in (
+                {"hatch": _DOUBTFUL, "edgecolor": ink, "linewidth": 0.0, "alpha": 0.4},
+                {"edgecolor": "white"},
+            ):
+                over = _copy(patch)
+                over.set(facecolor="none", **{"linewidth": 1.2, **looks})
+                axes.add_patch(over)
+        texts = [axes.text(x, y + 0.015, signed(value, entry.digits), fontsize=8)]
+        if np.isfinite(high - low):
+            texts.append(axes.text(x, y - 0.085, f"±{0.5 * (high - low):.{entry.digits}f}", fontsize=5.5))
         for text in texts:  # readable over the hatches
             text.set(color=ink, ha="center", va="center", path_effects=[withStroke(linewidth=2.5, foreground=colour)])
     axes.set_xlim(-1.05, 1.05)
     axes.set_ylim(-1.05, 1.05)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_title(title, fontsize=9.5, color=INK)
+    axes.set_title(textwrap.fill(entry.title, 44), fontsize=9, color=INK)
     bar = axes.figure.colorbar(ScalarMappable(norm, colours), cax=axes.inset_axes((1.02, 0.15, 0.05, 0.7)))
-    bar.set_label(unit, fontsize=8)
+    bar.set_label(entry.unit, fontsize=8)
     bar.ax.tick_params(labelsize=7)
+    if doubtful:
+        axes.text(0.0, -1.12, "hatched: too uncertain to be read", fontsize=6.5, color=GUIDE, ha="center", va="top")
+
+
+def bulls_eyes(results: Results) -> Figure:
+    """All of them side by side."""
+    figure = new_figure(3.9 * len(results.segments), 3.7)
+    for axes, (name, values) in zip(
+        figure.subplots(1, len(results.segments), squeeze=False)[0], results.segments.items(), strict=True
+    ):
+        bulls_eye(axes, SEGMENTS[name], values)
+    return figure
 
 
 def signed(value: float, digits: int = 0) -> str:

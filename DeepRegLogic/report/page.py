@@ -18,7 +18,8 @@ from .. import __version__
 from ..cine import Motion
 from ..results.curves import CURVES
 from ..results.results import Results
-from .bullseye import signed
+from ..results.segments import SEGMENTS
+from .bullseye import bulls_eye, signed
 from .figures import draw_curve, frame_title, outlines_of
 from .style import DPI, GUIDE, INK, draw_contours, grey_window, show_plane
 from .summary import summary
@@ -30,6 +31,7 @@ _HEART_RATES = (20.0, 300.0)  # beats a minute that a heart can have
 _LEFT, _RIGHT = 0.05, 0.95  # of the width
 _CURVES_TOP, _CURVES_HEIGHT = 0.635, 0.185  # of the height; of a row of curves
 _MOST_CURVES, _ACROSS = 6, 3
+_MOST_EYES, _EYES = 1, 0.33  # width, where there are bull's-eyes
 _AROUND, _LEAST_MM = 1.0, 40.0  # half the side of the views, in sizes of what was drawn; in mm
 _ROW = 0.2  # inches, of the table
 
@@ -86,7 +88,14 @@ def page(results: Results) -> Figure:
         places = figure.add_gridspec(rows, _ACROSS, **grid)
         for number, name in enumerate(curves):
             draw_curve(figure.add_subplot(places[number]), results, name)
-    _numbers(figure.add_axes((_LEFT, 0.135, _RIGHT - _LEFT, below - 0.15)), results, curves)
+    eyes = list(results.segments.items())[:_MOST_EYES]
+    height, left = below - 0.15, _LEFT
+    for number, (name, values) in enumerate(eyes):
+        share = (height - 0.02) / len(eyes)
+        place = (_LEFT, 0.135 + (len(eyes) - 1 - number) * share, _EYES, share - 0.045)
+        bulls_eye(figure.add_axes(place), SEGMENTS[name], values)
+        left = _LEFT + _EYES + 0.115
+    _numbers(figure.add_axes((left, 0.135, _RIGHT - left, height)), results, curves)
     _footer(figure, results)
     return figure
 
@@ -175,23 +184,27 @@ def number_rows(results: Results, curves: Sequence[str]) -> list[tuple[str, ...]
             if name == "sizes" and values[first, 0] > 0:
                 change = 1.0 - values[last, 0] / values[first, 0]
                 ejection = "ejection fraction" if grid.ndim == 3 else "change of area"
-                found.append((f"{title}, largest", f"{values[first, 0]:.4g} {unit}", frame_title(results, first)))
-                found.append((f"{title}, smallest", f"{values[last, 0]:.4g} {unit}", frame_title(results, last)))
+                found.append((f"{title}, largest", f"{values[first, 0]:.4g} {unit}", _when(results, first)))
+                found.append((f"{title}, smallest", f"{values[last, 0]:.4g} {unit}", _when(results, last)))
                 found.append((f"{title}, {ejection}", f"{change:.0%}", ""))
             elif np.ptp(values[:, 0]) > 0:
                 peak = int(np.argmax(np.abs(values[:, 0])))
                 text = f"{signed(values[peak, 0], 1)} {unit}"
                 if values.shape[1] == 3:
-                    text += f"  ({signed(values[peak, 1], 1)} to {signed(values[peak, 2], 1)})"
-                found.append((f"{title}, peak", text, frame_title(results, peak)))
+                    text += f" ({signed(values[peak, 1], 1)} to {signed(values[peak, 2], 1)})"
+                found.append((f"{title}, peak", text, _when(results, peak)))
     return found
+
+
+def _when(results: Results, frame: int) -> str:
+    return f"{results.motion.times[frame]:.2f} s" if results.motion.time_unit else f"frame {frame}"
 
 
 def _table(ax: Axes, rows: Sequence[tuple[str, ...]], height: float) -> None:
     for number, row in enumerate((("Quantity", "Value", "When"), *rows)):
         y = 1.0 - (number + 0.5) * height
-        for x, text in zip((0.0, 0.5, 0.8), row, strict=True):
-            ax.text(x, y, text, fontsize=8, color=INK if number else GUIDE, va="center", transform=ax.transAxes)
+        for x, text in zip((0.0, 0.48, 0.88), row, strict=True):
+            ax.text(x, y, text, fontsize=7.5, color=INK if number else GUIDE, va="center", transform=ax.transAxes)
         ax.plot((0.0, 1.0), (y - 0.5 * height,) * 2, color="#DDDDDD", linewidth=0.6, transform=ax.transAxes)
     ax.set_xlim(0.0, 1.0)
     ax.set_ylim(0.0, 1.0)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..results import curves, maps
+from ..results import curves, maps, segments
 from ..results.quality import FrameQuality
 from ..results.results import Results
 from .summary import summary
@@ -50,6 +50,19 @@ def frame_rows(results: Results) -> list[dict[str, object]]:
                 row[curves.column_name(name, key, grid)] = float(np.ravel(values[t])[0])
         rows.append(row)
     return rows
+
+
+def segment_rows(results: Results) -> list[dict[str, object]]:
+    """One mapping a bull's-eye and segment: its value, the ends of its 90 % interval, and whether it can be read."""
+    return [
+        {
+            "figure": name, "segment": number, "name": segments.NAMES[number], "value": float(value),
+            "lower": float(low), "upper": float(high), "unit": segments.SEGMENTS[name].unit,
+            "readable": number not in segments.SEGMENTS[name].doubtful(values),
+        }
+        for name, values in results.segments.items()
+        for number, (value, low, high) in values.items()
+    ]  # fmt: skip
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -114,5 +127,6 @@ def report_content(
         "columns": {_column(figure): figure.metadata["title"] for figure in fields(FrameQuality)},
         "means over": results.region_name,
         "doubtful": {str(t): list(reasons) for t, reasons in results.doubts().items()},
+        **({"segments": segment_rows(results)} if results.segments else {}),
         "frames": frame_rows(results),
     }

@@ -22,6 +22,7 @@ from .doubts import DOUBTFUL_MM, find_doubts
 from .labels import Labels
 from .maps import MAPS, Map
 from .quality import FrameQuality
+from .segments import SEGMENTS, Values
 
 _MOVING_MM = 1.0
 
@@ -125,6 +126,12 @@ class Results:
         """
         CURVES.choose(name)
         return self.curves.get(name, {})
+
+    @cached_property
+    def segments(self) -> dict[str, Values]:
+        """What is known of the segments of the left ventricle, by name: see ``segments.Values``."""
+        found = {name: entry.compute(self) for name, entry in SEGMENTS.items()}
+        return {name: values for name, values in found.items() if values}
 
     def curve_title(self, entry: Curve, key: int | str) -> str:
         """What a reader calls a series: the name of its label, or its key."""

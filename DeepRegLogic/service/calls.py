@@ -26,6 +26,7 @@ def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, c
     whole(0.98, "Drawing the report")
     pages = [path.name for path in write_page(results, place)]
     packed = {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
+    whole(1.0, "Done")
     return {**packed, "pages": pages}
 
 

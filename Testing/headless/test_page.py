@@ -12,10 +12,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from DeepRegLogic import Labels, Results
-from DeepRegLogic.report.bullseye import bulls_eye, segments_of_rings, signed
+from DeepRegLogic.report import tables, write_figures
+from DeepRegLogic.report.bullseye import bulls_eye, signed
 from DeepRegLogic.report.page import end_systole, heart_rate, number_rows, page, write_page
-from DeepRegLogic.report.style import palette
 from DeepRegLogic.results.quality import FrameQuality
+from DeepRegLogic.results.segments import NAMES, SEGMENTS, Segmental
 from DeepRegLogic.synthetic import cine_phantom
 
 
@@ -72,37 +73,61 @@ def test_a_band_is_told_as_an_interval(results):
     assert row[0] == "GCS, peak"
     assert row[1].startswith("−18.3 ")
     assert "(−20.3 to −16.8)" in row[1]
-    assert row[2].startswith("frame 3")
+    assert row[2] == f"{results.motion.times[3]:.2f} s"
 
 
-def test_segments_lie_where_the_standard_says():
-    values = {number: float(number) for number in segments_of_rings(apex=True)}
-    figure = Figure()
-    axes = figure.subplots()
-    bulls_eye(axes, values, palette("change"), (-20.0, 20.0), spreads={4: 3.0}, doubtful=(9,), title="strain", unit="%")
+@pytest.fixture
+def segmental():
+    """An entry of the list of bull's-eyes, for a test."""
+    known = {number: (-float(number), -float(number) - 2.0, 2.0 - number) for number in NAMES}
+    known[9] = (-9.0, -30.0, 12.0)
+    entry = SEGMENTS.add("test", Segmental("strain (negative: shorter)", "%", lambda results: known))
+    yield entry, known
+    SEGMENTS.remove("test")
+
+
+def test_segments_lie_where_the_standard_says(segmental):
+    axes = Figure().subplots()
+    bulls_eye(axes, *segmental)
     places = {text.get_text(): np.array(text.get_position()) for text in axes.texts}
-    angle = {int(key): np.rad2deg(np.arctan2(y, x)) for key, (x, y) in places.items() if key.isdecimal()}
+    place = {number: places[signed(-number)] for number in NAMES}
+    angle = {number: np.rad2deg(np.arctan2(y, x)) for number, (x, y) in place.items()}
     # the anterior wall is up, the septum to the left, the inferior wall down, the lateral wall to the right
     for anterior, inferior in ((1, 4), (7, 10), (13, 15)):
         assert angle[anterior] == pytest.approx(90.0, abs=3.0)
         assert angle[inferior] == pytest.approx(-90.0, abs=3.0)
-    assert places["2"][0] < 0 < places["6"][0]
-    assert places["14"][0] < 0 < places["16"][0]
-    away = [np.linalg.norm(places[key]) for key in ("1", "7", "13", "17")]
-    assert all(np.diff(away) < 0)
-    assert "±3" in places
+    assert place[2][0] < 0 < place[6][0]
+    assert place[14][0] < 0 < place[16][0]
+    assert all(np.diff([np.linalg.norm(place[number]) for number in (1, 7, 13, 17)]) < 0)
     hatched = [patch for patch in axes.patches if patch.get_hatch()]
     assert len(hatched) == 1
     assert np.rad2deg(np.arctan2(*hatched[0].get_path().vertices.mean(axis=0)[::-1])) == pytest.approx(-150.0, abs=12.0)
+    assert "hatched: too uncertain to be read" in places
 
 
-def test_segments_without_a_value_are_grey_and_say_nothing():
+def test_segments_without_a_value_are_grey_and_say_nothing(segmental):
     axes = Figure().subplots()
-    bulls_eye(axes, {1: -12.0, 2: np.nan}, palette("change"), (-20.0, 20.0))
+    bulls_eye(axes, segmental[0], {1: (-12.0, np.nan, np.nan), 2: (np.nan, np.nan, np.nan)})
     assert [text.get_text() for text in axes.texts] == ["−12"]
     assert len(axes.patches) == 17
     grey = [patch for patch in axes.patches if np.ptp(patch.get_facecolor()[:3]) == 0]
     assert len(grey) == 16
+
+
+def test_segments_are_in_figures_tables_and_on_the_page(segmental, results, tmp_path):
+    with_segments = Results(results.motion, results.cine, results.labels)
+    (tmp_path / "figures").mkdir()
+    files = write_figures(tmp_path / "figures", with_segments)
+    assert tmp_path / "figures/segments.png" in files
+    rows = tables.segment_rows(with_segments)
+    assert rows[8] == {
+        "figure": "test", "segment": 9, "name": "mid inferoseptal", "value": -9.0, "lower": -30.0, "upper": 12.0,
+        "unit": "%", "readable": False,
+    }  # fmt: skip
+    assert sum(row["readable"] for row in rows) == 16
+    assert tables.report_content(with_segments, "here", {}, {})["segments"] == rows
+    assert "strain (negative: shorter)" in texts(page(with_segments))
+    assert Results(results.motion, results.cine).segments.keys() == {"test"}
 
 
 def test_minus_signs():
