@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..progress import Reporter
 from ..results.results import Results
 from . import animation, figures, style
-from .bullseye import bulls_eyes
+from .bullseye import PICTURE, bulls_eyes
 
 __all__ = ["write_figures"]
 
@@ -39,7 +39,7 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
         if file:
             drawings[f"{file}.png"] = partial(figures.ratio_map if entry.ratio else figures.amount_map, name=name)
     if results.segments:
-        drawings["segments.png"] = bulls_eyes
+        drawings[PICTURE] = bulls_eyes
     files = []
     for number, (name, draw) in enumerate(drawings.items()):
         report(0.5 * number / len(drawings), f"Drawing {name}")

@@ -7,6 +7,7 @@ Circulation 105(4), 2002: base outside, apex in the middle, the anterior wall up
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +20,9 @@ from matplotlib.patheffects import withStroke
 
 from ..results.results import Results
 from ..results.segments import SEGMENTS, Segmental, Values
-from .style import GUIDE, INK, new_figure, palette
+from .style import GUIDE, INK, new_figure, palette, save
+
+PICTURE = "segments.png"
 
 _RINGS = ((1, 6, 1.0, 0.72), (7, 6, 0.72, 0.45), (13, 4, 0.45, 0.2))
 """First segment, number of segments, outer and inner radius, from base to apex."""
@@ -79,6 +82,14 @@ def bulls_eyes(results: Results) -> Figure:
     ):
         bulls_eye(axes, SEGMENTS[name], values)
     return figure
+
+
+def write_segments(results: Results, folder: Path) -> list[Path]:
+    """Write ``segments.png`` into ``folder``, where something is known of segments; the files."""
+    if not results.segments:
+        return []
+    save(bulls_eyes(results), folder / PICTURE)
+    return [folder / PICTURE]
 
 
 def signed(value: float, digits: int = 0) -> str:

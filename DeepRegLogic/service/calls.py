@@ -14,6 +14,7 @@ Packed = dict[str, Any]
 
 def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
     from ..registration.register import follow
+    from ..report.bullseye import write_segments
     from ..report.page import write_page
     from .exchange import pack_motion, pack_results, unpack_cine, unpack_drawn
 
@@ -24,7 +25,7 @@ def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, c
     compute(results, whole.part(0.92, 0.98))
     place = _results(folder)
     whole(0.98, "Drawing the report")
-    pages = [path.name for path in write_page(results, place)]
+    pages = [path.name for path in (*write_page(results, place), *write_segments(results, place))]
     packed = {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
     whole(1.0, "Done")
     return {**packed, "pages": pages}

@@ -160,6 +160,7 @@ class CineKind(Kind):
         if shown.compare == views.SIDE_BY_SIDE:
             layouts.fillComparison(moving, compensated, nodes.proxy(nodes.difference))
             layouts.showDifferenceLegend(nodes.proxy(nodes.difference))
+        layouts.fillSegments(nodes.segments)
         ndim = self.ndim(nodes)
         for name, proxy in overlays.items():
             display.showOverlay(proxy, MAPS[name], ndim, proxy is foreground, shown.above)

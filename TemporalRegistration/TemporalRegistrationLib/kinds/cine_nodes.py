@@ -29,7 +29,7 @@ from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.names import short
-from ..nodes.pages import pagesNode
+from ..nodes.pages import pagesNode, pictureNode
 from ..nodes.sequences import browserOf, emptyLike, synchronize
 from ..nodes.tables import curveTable, qualityTable
 from ..nodes.transforms import transformNodeFromField
@@ -37,6 +37,7 @@ from ..nodes.volumes import gridOfVolume, volumeNodeFromArray
 from ..show import charts, display, ellipses
 from ..steps import Steps, runSteps
 
+_SEGMENTS = "segments.png"
 _NEEDED = ("toReference", "toFrame", "table", "compensated", "difference", "jacobian")
 
 
@@ -56,6 +57,7 @@ class MotionNodes:
         labels : the given labels carried to every frame (label map volumes, or segmentations);
         ellipses : the 95 % error ellipses of all followed points (models);
         pages : the files of the report (a text node);
+        segments : the bull's-eyes (a picture, as a volume);
         table : one row a frame: its number, its index value, its quality;
         every name of ``curves.CURVES``: tables (``sizes``, ``labelUncertainty``), with "Chart" after it their plots;
         qualityChart, motionChart : plots of the table;
@@ -75,7 +77,7 @@ class MotionNodes:
         if role in self.found:
             return self.found[role]
         curve = role.removesuffix("Chart").removesuffix("Table")
-        if role in MAPS or curve in CURVES or role in ("labels", "ellipses", "pages"):
+        if role in MAPS or curve in CURVES or role in ("labels", "ellipses", "pages", "segments"):
             return None
         raise AttributeError(f"The results of a cine have no '{role}'.")
 
@@ -179,6 +181,9 @@ def motionSteps(
         if entry.kind != IMAGE
     }
     report = {"pages": pagesNode(pages, _("{name} report").format(name=name))} if pages else {}
+    for path in pages:
+        if path.name == _SEGMENTS:
+            report["segments"] = pictureNode(path, _("{name} segments").format(name=name))
     old = transaction.findResults(sequenceNode)
     with transaction.batch(), _silently(sequenceNode):
         with transaction.allOrNothing():
@@ -188,6 +193,8 @@ def motionSteps(
             proxies = synchronize(browser, built)
             plots = charts.addCharts(name, quality, tables, grid)
             listed = [quality, *tables.values(), *plots.values()]
+            if "segments" in report:
+                report["segments"].CreateDefaultDisplayNodes()
             _arrange(browser.GetProxyNode(sequenceNode), proxies, listed, colors, results)
         roles = {f"{curve}Table": node for curve, node in tables.items()}
         shown = {f"{role}Proxy": node for role, node in proxies.items()}

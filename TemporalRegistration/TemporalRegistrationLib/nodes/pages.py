@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import slicer
+import vtk
 
 from .names import nodeName
 
@@ -18,6 +19,21 @@ def pagesNode(files: Iterable[Path], name: str) -> slicer.vtkMRMLTextNode:
     node.SetName(nodeName(name))
     node.SetHideFromEditors(True)
     node.SetText(json.dumps({path.name: base64.b64encode(path.read_bytes()).decode("ascii") for path in files}))
+    return node
+
+
+def pictureNode(png: Path, name: str) -> slicer.vtkMRMLVectorVolumeNode:
+    """A picture as a volume, not yet in the scene, upright in an axial view."""
+    reader = vtk.vtkPNGReader()
+    reader.SetFileName(str(png))
+    colors = vtk.vtkImageExtractComponents()  # without transparency
+    colors.SetInputConnection(reader.GetOutputPort())
+    colors.SetComponents(0, 1, 2)
+    colors.Update()
+    node = slicer.vtkMRMLVectorVolumeNode()
+    node.SetName(nodeName(name))
+    node.SetAndObserveImageData(colors.GetOutput())
+    node.SetIJKToRASDirections(-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)  # its first row is the lowest
     return node
 
 

@@ -8,7 +8,7 @@ import vtk
 from ..kinds import KINDS
 from ..nodes import transaction
 from ..nodes.tables import shownTable
-from ..show import charts, doubts
+from ..show import charts, doubts, layouts
 
 
 class CurvesPart:
@@ -77,7 +77,11 @@ class CurvesPart:
         manager, role = slicer.app.layoutManager(), self._ui.chartComboBox.currentData
         if manager is None or role is None:
             return
-        slicer.modules.plots.logic().ShowChartInLayout(getattr(self._nodes, f"{role}Chart"))
+        chart = getattr(self._nodes, f"{role}Chart")
+        if self._nodes.segments is not None:
+            layouts.showSegments(self._nodes.segments, chart)
+        else:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
         if self._plotView is None:
             self._plotView = manager.plotWidget(0).plotView()
             self._plotView.connect("dataSelected(vtkStringArray*,vtkCollection*)", self._onCurveClicked)
