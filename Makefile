@@ -28,7 +28,7 @@ demo: $(READY)
 	$(BIN)/python Resources/Scripts/demo.py --output out/demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 coverage: $(READY)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

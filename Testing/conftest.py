@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core each; torch, not yet imported, takes its threads from here
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:0] = [str(ROOT), str(ROOT / "TemporalRegistration")]
 
 

@@ -33,8 +33,8 @@ class DataConfiguration:
     kinds : views of the phantoms or recipes of the lemniscates, mixed in equal parts.
     folder : for source "folder": each file or folder in it is one cine. For "shapes": images of your own to mix in.
     layout : of the folder, a name of ``layouts.LAYOUTS``. left_out : names of images in it that are not to be touched.
-    real : share of the pairs, 0 to 1, that come from the folder. same_contrast : share of the pairs in which both
-        images have one contrast.
+    real : share of the pairs, 0 to 1, that come from the folder. recoloured : share of their images that get a contrast
+        of another kind. same_contrast : share of the pairs in which both images have one contrast.
     pool, validation : how many subjects are kept for training and for validation. Of a folder's cines, the last
         ``validation`` by name are held out and ``pool`` is ignored.
     spacing : mm a pixel; cines of a folder are resampled to it.
@@ -52,6 +52,7 @@ class DataConfiguration:
     layout: str = "folder"
     left_out: tuple[str, ...] = ()
     real: float = 0.5
+    recoloured: float = 0.6
     same_contrast: float = 0.5
     pool: int = 2000
     validation: int = 32
@@ -97,10 +98,17 @@ class LossConfiguration:
     ----------
     similarity : a name of ``similarities.SIMILARITIES``; image : its weight.
     labels : of one minus the mean Dice coefficient of the labels, where there are labels.
+    surface : of the mean squared distance in voxels of the labels between their surfaces (Dalca et al. 2019).
     direction : "compensate" (frames onto the reference), "propagate" (the reference onto the frames) or "both".
     regulariser : a name of ``regularisers.REGULARISERS``; smooth : its weight, on what the network estimates.
     time : of ``regularisers.temporal_bending`` of the velocities, the reference's zero among them.
     consistency : a name of ``consistency.CONSISTENCIES``; consistent : its weight, on displacements and inverses.
+    exchanged : whether the network is asked with fixed and moving exchanged, too, and its answer takes the place of the
+        inverse: with consistency "inverse" the training of ICON (Greenberg et al. 2021), with "gradicon" that of
+        GradICON (Tian et al. 2023).
+    cycle : of the mean absolute difference of an image from itself after both directions, and identity : of the
+        similarity of an image to itself as the network registers it onto itself (Kim et al. 2021, CycleMorph, whose
+        two networks are one that is ``exchanged``).
     end_point : of the mean distance in pixels to the true displacement; only where the truth is known.
     squarings : of the exponential.
     latent : of the divergence of a frame's latent from its prior, in nats (probabilistic networks).
@@ -116,6 +124,7 @@ class LossConfiguration:
     similarity: str = "mse"
     image: float = 1.0
     labels: float = 0.0
+    surface: float = 0.0
     direction: str = "both"
     smooth: float = 0.03
     time: float = 0.0
@@ -129,6 +138,9 @@ class LossConfiguration:
     regulariser: str = "diffusion"
     consistency: str = "inverse"
     consistent: float = 0.0
+    exchanged: bool = False
+    cycle: float = 0.0
+    identity: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -208,7 +220,7 @@ class Configuration:
             raise InputError("'optimiser.clip' and 'optimiser.published' must not be negative.")
         if not 0 <= self.loss.latent_rise[0] <= self.loss.latent_rise[1] <= 1:
             raise InputError("'loss.latent_rise' is two shares of the steps, from 0 to 1, the smaller one first.")
-        for key in ("random_reference", "real", "same_contrast"):
+        for key in ("random_reference", "real", "recoloured", "same_contrast"):
             if not 0 <= getattr(self.data, key) <= 1:
                 raise InputError(f"'data.{key}' is a share, from 0 to 1.")
         if len(self.data.size) != (2 if self.data.source in CINES else min(max(len(self.data.size), 2), 3)):

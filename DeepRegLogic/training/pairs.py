@@ -28,6 +28,8 @@ from .volumes import Volume, read_volumes
 
 STRUCTURES = 24
 """How many label maps an item has at most."""
+_PAINTED = 5 / 12
+"""Share of the recoloured images that are painted by their labels, where there are any."""
 
 
 class PairItems:
@@ -75,18 +77,20 @@ class PairItems:
             shift = volume.centre + 0.02 * longest * torch.randn(ndim, generator=generator)
             points = torch.einsum("ij,j...->i...", matrix, centred) + shift.view(-1, *[1] * ndim)
             image, label = _sampled(volume, points)
-            images.append(scan(_contrast(image, label, colour), generator))
+            images.append(scan(_contrast(image, label, colour, self.data.recoloured), generator))
             labels.append(label)
         known = [label for label in labels if label is not None]
         return torch.stack(images), torch.stack(known) if len(known) == 2 else None
 
 
-def _contrast(image: torch.Tensor, labels: torch.Tensor | None, palette: torch.Generator) -> torch.Tensor:
-    """A real image as it is, or in another contrast: its grey values through a curve, or its labels painted."""
+def _contrast(
+    image: torch.Tensor, labels: torch.Tensor | None, palette: torch.Generator, recoloured: float
+) -> torch.Tensor:
+    """A real image as it is, or in another contrast: its labels painted, or its grey values through a curve."""
     chance = uniform(0, 1, palette)
-    if chance < 0.25 and labels is not None:
-        return paint(labels, palette)
-    return recolour(image, palette) if chance < 0.6 else image
+    if chance >= recoloured:
+        return image
+    return paint(labels, palette) if chance < _PAINTED * recoloured and labels is not None else recolour(image, palette)
 
 
 def _sampled(volume: Volume, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

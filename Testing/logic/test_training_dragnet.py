@@ -12,8 +12,12 @@ from DeepRegLogic.training.configuration import BUNDLED, read_configuration
 
 def small(name, **loss):
     configuration = read_configuration(name)
+    arguments = dict(configuration.arguments)
+    if "size" in arguments:
+        arguments["size"] = "tiny"
     return replace(
         configuration,
+        arguments=arguments,
         data=replace(configuration.data, pool=4, validation=1, size=(32, 32), spacing=6.0, frames=(2, 3)),
         optimiser=replace(configuration.optimiser, steps=4, batch=2, validate_every=2, precision="32-true"),
         loss=replace(configuration.loss, **loss),

@@ -8,11 +8,14 @@ import SimpleITK as sitk
 import torch
 
 from DeepRegLogic.errors import InputError
-from DeepRegLogic.training.configuration import DataConfiguration
+from DeepRegLogic.networks import build
+from DeepRegLogic.training.configuration import Configuration, DataConfiguration, LossConfiguration
 from DeepRegLogic.training.layouts import LAYOUTS
-from DeepRegLogic.training.pairs import STRUCTURES, PairBatches, PairItems, ValidationPairs, structures
-from DeepRegLogic.training.tasks.registration import soft_dice
+from DeepRegLogic.training.pairs import STRUCTURES, PairBatches, PairItems, ValidationPairs, _contrast, structures
+from DeepRegLogic.training.tasks.registration import RegistrationTask, soft_dice
+from DeepRegLogic.training.tasks.surfaces import surface_distance
 from DeepRegLogic.training.volumes import read_volumes
+from DeepRegLogic.transformations import StationaryVelocity
 
 SHAPES = DataConfiguration("shapes", size=(25, 17, 21))
 
@@ -119,6 +122,48 @@ def test_structures_are_few_and_add_up():
     assert few.shape == (2, 3, 9, 9)
     assert torch.allclose(few.sum(1), torch.ones(2, 9, 9))
     assert few[0, 1, 4, 4] == pytest.approx(float((labels[0, 7:10, 7:10] % 3 == 1).float().mean()))
+
+
+def test_surfaces_are_as_far_apart_as_they_were_shifted():
+    def box(start, stop):
+        maps = torch.zeros(1, 2, 24, 24, 24)
+        maps[0, 0, start:stop, 6:18, 6:18] = 1  # the second structure is in neither
+        return maps
+
+    moving, fixed = box(9, 19), box(6, 16)
+    still = torch.zeros(1, 3, 24, 24, 24)
+    shift = still.clone()
+    shift[:, 0] = 3.0
+    assert float(surface_distance(shift, moving, fixed)) == 0
+    apart = float(surface_distance(still, moving, fixed))
+    # of 640 border voxels: the first end at 3, its sides at 2 and 1, the other end inside, as near as its rim is
+    assert apart == pytest.approx((144 * 9 + 44 * (4 + 1) + 36 * 1 + 28 * 4 + 36 * 9) / 640, rel=1e-5)
+    assert float(surface_distance(still, box(0, 0), fixed)) == 0
+    half = (0.5 * shift).requires_grad_()
+    surface_distance(half, moving, fixed).backward()
+    assert float(half.grad[:, 0].sum()) < 0  # further along would be nearer
+    task = RegistrationTask(
+        build("voxelmorph", ndim=3, channels=(4, 4)),
+        Configuration(
+            "s", "S", "S.", "voxelmorph", data=SHAPES, loss=LossConfiguration(image=0.0, surface=2.0, direction="both")
+        ),
+    )
+    batch = {"reference": fixed[:, :1], "frames": moving[:, None, :1]}
+    batch |= {"reference_labels": fixed, "frames_labels": moving}
+    terms = task.loss_terms(StationaryVelocity(still), batch)
+    assert float(terms["surface"]) == pytest.approx(
+        apart + float(surface_distance(still, fixed, moving)), rel=1e-5
+    )  # 2 times the mean
+
+
+def test_the_share_of_recoloured_images_is_what_is_asked_for():
+    image, labels = torch.rand(12, 12), torch.ones(12, 12, dtype=torch.int64)
+    for share in (0.0, 0.5, 1.0):
+        same = [
+            torch.equal(_contrast(image, labels, torch.Generator().manual_seed(seed), share), image)
+            for seed in range(200)
+        ]
+        assert 1 - np.mean(same) == pytest.approx(share, abs=0.1)
 
 
 def test_the_dice_coefficient_of_boxes():

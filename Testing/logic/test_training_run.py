@@ -11,11 +11,12 @@ import torch
 import yaml
 from made_fields import smooth_field
 
-from DeepRegLogic import zoo
+from DeepRegLogic import flow, zoo
 from DeepRegLogic.__main__ import main
 from DeepRegLogic.consistency import CONSISTENCIES
 from DeepRegLogic.errors import InputError, ModelError, OutputError
 from DeepRegLogic.networks import NETWORKS, TLRN
+from DeepRegLogic.regularisers import REGULARISERS
 from DeepRegLogic.training.configuration import (
     Configuration,
     DataConfiguration,
@@ -236,6 +237,42 @@ def test_a_velocity_and_its_inverse_are_consistent_and_cost_next_to_nothing() ->
         ):
             terms[name, kind] = float(task.loss_terms(found, batch)["consistent"])
         assert terms[name, "exponential"] < 0.01 * terms[name, "other"], name
+
+
+class Exchanging(TLRN):
+    """Answers with ``velocity`` where the frame is the brighter image, with ``factor`` times that where it is not."""
+
+    def __init__(self, velocity: torch.Tensor, factor: float) -> None:
+        super().__init__(channels=(8, 8))
+        self.velocity, self.factor = velocity, factor
+
+    def estimate(self, reference: torch.Tensor, frames: torch.Tensor) -> StationaryVelocity:
+        change = (frames[:, 0] - reference).mean((1, 2, 3))
+        sign = torch.where(change > 0, 1.0, torch.where(change < 0, self.factor, 0.0))
+        return StationaryVelocity(sign.view(-1, 1, 1, 1) * self.velocity)
+
+
+def test_a_network_that_is_asked_both_ways_round_is_judged_by_its_own_two_answers() -> None:
+    velocity = smooth_field((48, 48), 3.0, sigma=9.0, count=1)
+    reference = smooth_field((48, 48), 0.3, sigma=5.0, count=1)[:, :1].abs()
+    frames = flow.warp(reference, flow.exp(-velocity))[:, None] + 0.1
+    batch = {"reference": reference, "frames": frames}
+    terms = {}
+    for factor in (-1.0, 0.5):
+        for name in ("inverse", "gradicon"):
+            weights = {"cycle": 1.0, "identity": 1.0, "smooth": 1.0, "regulariser": "bending", "squarings": 7}
+            loss = LossConfiguration(consistency=name, consistent=1.0, exchanged=True, **weights)
+            network = Exchanging(velocity, factor)
+            task = RegistrationTask(network, replace(TINY, loss=loss))
+            terms[factor, name] = task.loss_terms(network.estimate(reference, frames), batch)
+    for name in ("inverse", "gradicon"):  # the answer that is the inverse costs next to nothing, another does
+        assert terms[-1.0, name]["consistent"] < 0.01 * terms[0.5, name]["consistent"]
+        assert terms[-1.0, name]["cycle"] < 0.3 * terms[0.5, name]["cycle"]
+        assert terms[-1.0, name]["identity"] < 1e-12  # nothing moves between an image and itself
+    # both answers are priced, and both are judged by the images
+    bending = REGULARISERS["bending"]
+    assert float(terms[0.5, "inverse"]["smooth"]) == pytest.approx(float(bending(velocity)) * (1 + 0.25) / 2, rel=1e-4)
+    assert terms[-1.0, "inverse"]["similarity"] < terms[0.5, "inverse"]["similarity"]
 
 
 def test_every_network_has_a_task_that_trains_it() -> None:

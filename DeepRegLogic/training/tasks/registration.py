@@ -20,6 +20,7 @@ from ...transformations import Transformation
 from ..configuration import Configuration
 from ..data import Batch
 from . import task
+from .surfaces import surface_distance
 
 
 @task("registration")
@@ -68,23 +69,31 @@ class RegistrationTask(lightning.LightningModule):
         frames = batch["frames"].flatten(0, 1)
         reference = batch["reference"][:, None].expand_as(batch["frames"]).flatten(0, 1)
         known = loss.end_point and "displacement" in batch
+        both = bool(loss.consistent or loss.cycle)
+        other = self.network.estimate(batch["frames"].flatten(0, 1), reference[:, None]) if loss.exchanged else None
         forward = inverse = None
         sides = []
-        if (loss.image and loss.direction != "propagate") or loss.consistent or known:
+        if (loss.image and loss.direction != "propagate") or both or known:
             forward = found.displacement(loss.squarings)
             if loss.direction != "propagate":
                 sides.append((frames, forward, reference))
-        if (loss.image and loss.direction != "compensate") or loss.consistent:
-            inverse = found.inverse(loss.squarings)
+        if (loss.image and loss.direction != "compensate") or both:
+            inverse = found.inverse(loss.squarings) if other is None else other.displacement(loss.squarings)
             if loss.direction != "compensate":
                 sides.append((reference, inverse, frames))
-        terms = {"smooth": loss.smooth * REGULARISERS[loss.regulariser](found.field)}
+        rough = REGULARISERS[loss.regulariser]
+        price = rough(found.field) if other is None else (rough(found.field) + rough(other.field)) / 2
+        terms = {"smooth": loss.smooth * price}
+        alike = SIMILARITIES[loss.similarity].measure
         if loss.image:
             moved = torch.cat([flow.warp(moving, field) for moving, field, _ in sides])
             fixed = torch.cat([image for _, _, image in sides])
-            terms["similarity"] = loss.image * SIMILARITIES[loss.similarity].measure(moved, fixed)
+            terms["similarity"] = loss.image * alike(moved, fixed)
         if loss.labels and "frames_labels" in batch:
-            terms["labels"] = loss.labels * (1 - self.label_overlap(found, batch))
+            terms["labels"] = loss.labels * (1 - self.label_overlap(found, batch, other))
+        if loss.surface and "frames_labels" in batch:
+            apart = [surface_distance(field, *maps) for field, *maps in self.label_sides(found, batch, other)]
+            terms["surface"] = loss.surface * torch.stack(apart).mean()
         if loss.time:
             in_time = found.field.unflatten(0, (-1, *batch["frames"].shape[:2])).flatten(0, 1)
             cycle = torch.cat([torch.zeros_like(in_time[:, :1]), in_time], dim=1)
@@ -94,21 +103,46 @@ class RegistrationTask(lightning.LightningModule):
             assert forward is not None  # both were computed for this
             assert inverse is not None
             terms["consistent"] = loss.consistent * CONSISTENCIES[loss.consistency](forward, inverse)
+        if loss.cycle:
+            assert forward is not None
+            assert inverse is not None
+            there_and_back = flow.warp(flow.warp(frames, forward), inverse) - frames
+            back_and_there = flow.warp(flow.warp(reference, inverse), forward) - reference
+            terms["cycle"] = loss.cycle * (there_and_back.abs().mean() + back_and_there.abs().mean())
+        if loss.identity:
+            images = torch.cat([reference, frames])
+            itself = flow.warp(images, self.network.estimate(images, images[:, None]).displacement(loss.squarings))
+            terms["identity"] = loss.identity * alike(itself, images)
         if known:
             assert forward is not None
             terms["end_point"] = loss.end_point * end_point_error(forward.view_as(batch["displacement"]), batch)
         return terms
 
-    def label_overlap(self, found: Transformation, batch: Batch) -> torch.Tensor:
-        """Mean Dice coefficient of the structures of pairs, both ways round, as ``soft_dice`` has it."""
-        found = found.resized(batch["frames_labels"].shape[2:])
-        moving, fixed = batch["frames_labels"], batch["reference_labels"]
-        squarings = self.configuration.loss.squarings
-        onto_fixed = soft_dice(flow.warp(moving, found.displacement(squarings)), fixed)
-        if self.configuration.loss.direction == "compensate":
-            return onto_fixed
-        onto_moving = soft_dice(flow.warp(fixed, found.inverse(squarings)), moving)
-        return onto_moving if self.configuration.loss.direction == "propagate" else (onto_fixed + onto_moving) / 2
+    def label_overlap(self, found: Transformation, batch: Batch, other: Transformation | None = None) -> torch.Tensor:
+        """Mean Dice coefficient of the structures of pairs, in the directions of the loss, as ``soft_dice`` has it.
+
+        ``other`` is the answer to the images exchanged, where that takes the place of the inverse.
+        """
+        sides = self.label_sides(found, batch, other)
+        return torch.stack([soft_dice(flow.warp(moving, field), fixed) for field, moving, fixed in sides]).mean()
+
+    def label_sides(
+        self, found: Transformation, batch: Batch, other: Transformation | None = None
+    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """For each direction of the loss the field on the grid of the labels, the labels that it moves, and those that
+        they should become."""
+        loss, moving, fixed = self.configuration.loss, batch["frames_labels"], batch["reference_labels"]
+        spatial, sides = moving.shape[2:], []
+        if loss.direction != "propagate":
+            sides.append((found.resized(spatial).displacement(loss.squarings), moving, fixed))
+        if loss.direction != "compensate":
+            inverse = (
+                found.resized(spatial).inverse(loss.squarings)
+                if other is None
+                else other.resized(spatial).displacement(loss.squarings)
+            )
+            sides.append((inverse, fixed, moving))
+        return sides
 
     def validation_step(self, batch: Batch, _: int) -> None:
         found = self.network.estimate(batch["reference"], batch["frames"])
