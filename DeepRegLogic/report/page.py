@@ -16,6 +16,7 @@ from matplotlib.gridspec import GridSpec
 
 from .. import __version__
 from ..cine import Motion
+from ..contours.contours import BLOOD, NAMES
 from ..results.curves import CURVES
 from ..results.results import Results
 from ..results.segments import SEGMENTS
@@ -183,10 +184,13 @@ def number_rows(results: Results, curves: Sequence[str]) -> list[tuple[str, ...]
             first, last = (int(pick(values[:, 0])) for pick in (np.argmax, np.argmin))
             if name == "sizes" and values[first, 0] > 0:
                 change = 1.0 - values[last, 0] / values[first, 0]
-                ejection = "ejection fraction" if grid.ndim == 3 else "change of area"
+                size = "volume" if grid.ndim == 3 else "area"
+                ejection = grid.ndim == 3 and title == NAMES[BLOOD]
                 found.append((f"{title}, largest", f"{values[first, 0]:.4g} {unit}", _when(results, first)))
                 found.append((f"{title}, smallest", f"{values[last, 0]:.4g} {unit}", _when(results, last)))
-                found.append((f"{title}, {ejection}", f"{change:.0%}", ""))
+                found.append(
+                    (f"{title}, {'ejection fraction' if ejection else f'change of {size}'}", f"{change:.0%}", "")
+                )
             elif np.ptp(values[:, 0]) > 0:
                 peak = int(np.argmax(np.abs(values[:, 0])))
                 text = f"{signed(values[peak, 0], 1)} {unit}"
@@ -215,7 +219,7 @@ def _footer(figure: Figure, results: Results) -> None:
     model = provenance.get("model") or "no model"
     notes = provenance.get("contours")
     drawn = " ".join(map(str, notes)) if isinstance(notes, (list, tuple)) else ""
-    text = textwrap.fill(f"{summary(results)} {drawn}".strip(), 128, max_lines=5, placeholder=" ...")
+    text = textwrap.fill(f"{summary(results)} {drawn}".strip(), 122, max_lines=5, placeholder=" ...")
     figure.text(_LEFT, 0.118, "Quality", fontsize=8.5, color=GUIDE, va="top")
     figure.text(_LEFT, 0.101, text, fontsize=8, color=INK, va="top", linespacing=1.35)
     line = f"TemporalRegistration {__version__}, model: {model}. For research; not for decisions about a patient."

@@ -167,6 +167,35 @@ def test_a_long_axis_is_found_from_its_apex_and_annulus():
     np.testing.assert_allclose(grid.mm_to_voxel(found.slices[0].inner[0]) * grid.array_spacing, clicks[1], atol=2.5)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["noise", "ramp", "spots", "huge", "two values"]),
+    st.tuples(st.floats(0.3, 3.9), st.floats(0.3, 3.9)),
+    st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 1.0)),
+)
+def test_any_image_gives_labels_or_a_sentence(seed, kind, spacing, place):
+    random, shape = np.random.default_rng(seed), (40, 48)
+    images = {
+        "noise": random.normal(size=shape),
+        "ramp": np.add.outer(np.arange(40.0), np.arange(48.0)),
+        "spots": (random.random(shape) > 0.97) * 100.0,
+        "huge": random.normal(size=shape) * 1e30,
+        "two values": (random.random(shape) > 0.5) * 1.0,
+    }
+    cine = cine_of(images[kind].astype(np.float32), spacing)
+    click = cine.grid.voxel_to_mm(np.array([[39 * place[0], 47 * place[1]]]))
+    try:
+        found = find_contours(cine, click)
+    except InputError:
+        return
+    assert set(np.unique(found.labels)) <= {0, 1, 2}
+    (contour,) = found.slices
+    assert np.isfinite(contour.inner).all()
+    assert np.isfinite(contour.deviation).all()
+    assert np.linalg.norm(contour.outer - contour.inner, axis=1).min() > 0.5
+
+
 @pytest.mark.parametrize(
     ("clicks", "words"),
     [
