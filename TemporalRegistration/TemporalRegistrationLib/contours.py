@@ -18,6 +18,7 @@ from .nodes.names import short
 from .nodes.segmentations import LABEL_COLORS, Segment, segmentationNodeFromMasks
 from .nodes.sequences import browserOf, framesOf, headerOf
 from .nodes.volumes import gridOfVolume
+from .show import display
 from .steps import Steps
 
 _SOURCE = "TemporalRegistration.ContoursOf"
@@ -86,6 +87,7 @@ class ContoursTask:
             slicer.mrmlScene.AddNode(node)
             node.SetNodeReferenceID(_SOURCE, self.sequenceNode.GetID())
             node.CreateDefaultDisplayNodes()
+            display.showLabels(node)
             # the Segment Editor paints on the voxels of this volume
             node.SetReferenceImageGeometryParameterFromVolumeNode(browser.GetProxyNode(self.sequenceNode))
             browser.SetSelectedItemNumber(result["frame"])

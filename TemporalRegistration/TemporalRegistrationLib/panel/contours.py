@@ -46,7 +46,9 @@ class ContoursPart(Part):
 
     def _onButton(self, count: int) -> None:
         """Wait for clicks in the views; a second press of the button stops that."""
-        again = self._clicked is not None and count == self._count
+        interaction = slicer.app.applicationLogic().GetInteractionNode()
+        isPlacing = interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place
+        again = self._clicked is not None and count == self._count and isPlacing  # Escape ends placing, too
         self.close()
         if again:
             self._tell("")
