@@ -109,7 +109,7 @@ def register_study(
             write_figures(work / "figures", results, reporter.part(0.75, 0.9))
             write_page(results, work)
             tables.write_csv(work / "frames.csv", tables.frame_rows(results))
-            if results.segments:
+            if results.bullseyes:
                 tables.write_csv(work / "segments.csv", tables.segment_rows(results))
             if save_scene is not None:
                 reporter(0.9, "Writing the scene")

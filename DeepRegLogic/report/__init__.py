@@ -38,7 +38,7 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
         file = name if entry.figure is None else entry.figure
         if file:
             drawings[f"{file}.png"] = partial(figures.ratio_map if entry.ratio else figures.amount_map, name=name)
-    if results.segments:
+    if results.bullseyes:
         drawings[PICTURE] = bulls_eyes
     files = []
     for number, (name, draw) in enumerate(drawings.items()):

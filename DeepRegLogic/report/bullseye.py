@@ -18,8 +18,8 @@ from matplotlib.patches import Annulus, Circle, PathPatch, Wedge
 from matplotlib.path import Path as Outline
 from matplotlib.patheffects import withStroke
 
+from ..results.bullseyes import BULLSEYES, Bullseye, Segment, Segments
 from ..results.results import Results
-from ..results.segments import SEGMENTS, Segmental, Values
 from .style import GUIDE, INK, new_figure, palette, save
 
 PICTURE = "segments.png"
@@ -33,15 +33,15 @@ _DOUBTFUL = "////"
 _NONE = "#E4E4E4"
 
 
-def bulls_eye(axes: Axes, entry: Segmental, values: Values) -> None:
-    """Draw what an entry of ``segments.SEGMENTS`` says of the segments.
+def bulls_eye(axes: Axes, entry: Bullseye, segments: Segments) -> None:
+    """Draw what an entry of ``bullseyes.BULLSEYES`` says of the segments.
 
     Under every value is half the width of its interval; segments whose interval is too wide to be read are hatched, and
     those without a value grey.
     """
-    colours, norm, doubtful = palette(entry.palette), Normalize(*entry.limits), entry.doubtful(values)
+    colours, norm = palette(entry.palette), Normalize(*entry.limits)
     for number, patch, (x, y) in _patches():
-        value, low, high = values.get(number, (np.nan,) * 3)
+        _, value, low, high, uncertain = segments.get(number, Segment("", np.nan))
         colour = colours(norm(value)) if np.isfinite(value) else _NONE
         patch.set(facecolor=colour, edgecolor="white", linewidth=1.2)
         axes.add_patch(patch)
@@ -49,7 +49,7 @@ def bulls_eye(axes: Axes, entry: Segmental, values: Values) -> None:
             continue
         dark = float(np.dot(colour[:3], (0.299, 0.587, 0.114))) < 0.55
         ink = "white" if dark else INK
-        if number in doubtful:
+        if uncertain:
             for looks in (
                 {"hatch": _DOUBTFUL, "edgecolor": ink, "linewidth": 0.0, "alpha": 0.4},
                 {"edgecolor": "white"},
@@ -70,23 +70,23 @@ def bulls_eye(axes: Axes, entry: Segmental, values: Values) -> None:
     bar = axes.figure.colorbar(ScalarMappable(norm, colours), cax=axes.inset_axes((1.02, 0.15, 0.05, 0.7)))
     bar.set_label(entry.unit, fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    if doubtful:
+    if any(segment.uncertain for segment in segments.values()):
         axes.text(0.0, -1.12, "hatched: too uncertain to be read", fontsize=6.5, color=GUIDE, ha="center", va="top")
 
 
 def bulls_eyes(results: Results) -> Figure:
     """All of them side by side."""
-    figure = new_figure(3.9 * len(results.segments), 3.7)
-    for axes, (name, values) in zip(
-        figure.subplots(1, len(results.segments), squeeze=False)[0], results.segments.items(), strict=True
+    figure = new_figure(3.9 * len(results.bullseyes), 3.7)
+    for axes, (name, segments) in zip(
+        figure.subplots(1, len(results.bullseyes), squeeze=False)[0], results.bullseyes.items(), strict=True
     ):
-        bulls_eye(axes, SEGMENTS[name], values)
+        bulls_eye(axes, BULLSEYES[name], segments)
     return figure
 
 
 def write_segments(results: Results, folder: Path) -> list[Path]:
     """Write ``segments.png`` into ``folder``, where something is known of segments; the files."""
-    if not results.segments:
+    if not results.bullseyes:
         return []
     save(bulls_eyes(results), folder / PICTURE)
     return [folder / PICTURE]

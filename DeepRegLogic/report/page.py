@@ -17,9 +17,9 @@ from matplotlib.gridspec import GridSpec
 from .. import __version__
 from ..cine import Motion
 from ..contours.contours import BLOOD, NAMES
+from ..results.bullseyes import BULLSEYES
 from ..results.curves import CURVES
 from ..results.results import Results
-from ..results.segments import SEGMENTS
 from .bullseye import bulls_eye, signed
 from .figures import draw_curve, frame_title, outlines_of
 from .style import DPI, GUIDE, INK, draw_contours, grey_window, show_plane
@@ -89,12 +89,12 @@ def page(results: Results) -> Figure:
         places = figure.add_gridspec(rows, _ACROSS, **grid)
         for number, name in enumerate(curves):
             draw_curve(figure.add_subplot(places[number]), results, name)
-    eyes = list(results.segments.items())[:_MOST_EYES]
+    eyes = list(results.bullseyes.items())[:_MOST_EYES]
     height, left = below - 0.15, _LEFT
-    for number, (name, values) in enumerate(eyes):
+    for number, (name, segments) in enumerate(eyes):
         share = (height - 0.02) / len(eyes)
         place = (_LEFT, 0.135 + (len(eyes) - 1 - number) * share, _EYES, share - 0.045)
-        bulls_eye(figure.add_axes(place), SEGMENTS[name], values)
+        bulls_eye(figure.add_axes(place), BULLSEYES[name], segments)
         left = _LEFT + _EYES + 0.115
     _numbers(figure.add_axes((left, 0.135, _RIGHT - left, height)), results, curves)
     _footer(figure, results)

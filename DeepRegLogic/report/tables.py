@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..results import curves, maps, segments
+from ..results import bullseyes, curves, maps
 from ..results.quality import FrameQuality
 from ..results.results import Results
 from .summary import summary
@@ -56,13 +56,17 @@ def segment_rows(results: Results) -> list[dict[str, object]]:
     """One mapping a bull's-eye and segment: its value, the ends of its 90 % interval, and whether it can be read."""
     return [
         {
-            "figure": name, "segment": number, "name": segments.NAMES[number], "value": float(value),
-            "lower": float(low), "upper": float(high), "unit": segments.SEGMENTS[name].unit,
-            "readable": number not in segments.SEGMENTS[name].doubtful(values),
+            "figure": name, "segment": number, "name": segment.name, "value": _known(segment.value),
+            "lower": _known(segment.low), "upper": _known(segment.high), "unit": bullseyes.BULLSEYES[name].unit,
+            "readable": not segment.uncertain,
         }
-        for name, values in results.segments.items()
-        for number, (value, low, high) in values.items()
+        for name, segments in results.bullseyes.items()
+        for number, segment in segments.items()
     ]  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -127,6 +131,6 @@ def report_content(
         "columns": {_column(figure): figure.metadata["title"] for figure in fields(FrameQuality)},
         "means over": results.region_name,
         "doubtful": {str(t): list(reasons) for t, reasons in results.doubts().items()},
-        **({"segments": segment_rows(results)} if results.segments else {}),
+        **({"segments": segment_rows(results)} if results.bullseyes else {}),
         "frames": frame_rows(results),
     }

@@ -17,12 +17,12 @@ import numpy as np
 from ..cine import Cine, Motion
 from ..errors import InputError
 from ..grid import require_points
+from .bullseyes import BULLSEYES, Segments
 from .curves import CURVES, Curve, Series
 from .doubts import DOUBTFUL_MM, find_doubts
 from .labels import Labels
 from .maps import MAPS, Map
 from .quality import FrameQuality
-from .segments import SEGMENTS, Values
 
 _MOVING_MM = 1.0
 
@@ -128,9 +128,9 @@ class Results:
         return self.curves.get(name, {})
 
     @cached_property
-    def segments(self) -> dict[str, Values]:
-        """What is known of the segments of the left ventricle, by name: see ``segments.Values``."""
-        found = {name: entry.compute(self) for name, entry in SEGMENTS.items()}
+    def bullseyes(self) -> dict[str, Segments]:
+        """What is known of the segments of the left ventricle, by name: see ``bullseyes.Segments``."""
+        found = {name: entry.compute(self) for name, entry in BULLSEYES.items()}
         return {name: values for name, values in found.items() if values}
 
     def curve_title(self, entry: Curve, key: int | str) -> str:

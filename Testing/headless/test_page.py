@@ -15,9 +15,11 @@ from DeepRegLogic import Labels, Results
 from DeepRegLogic.report import tables, write_figures
 from DeepRegLogic.report.bullseye import bulls_eye, signed
 from DeepRegLogic.report.page import end_systole, heart_rate, number_rows, page, write_page
+from DeepRegLogic.results.bullseyes import BULLSEYES, Bullseye, Segment
 from DeepRegLogic.results.quality import FrameQuality
-from DeepRegLogic.results.segments import NAMES, SEGMENTS, Segmental
 from DeepRegLogic.synthetic import cine_phantom
+
+NUMBERS = range(1, 18)
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +81,18 @@ def test_a_band_is_told_as_an_interval(results):
 @pytest.fixture
 def segmental():
     """An entry of the list of bull's-eyes, for a test."""
-    known = {number: (-float(number), -float(number) - 2.0, 2.0 - number) for number in NAMES}
-    known[9] = (-9.0, -30.0, 12.0)
-    entry = SEGMENTS.add("test", Segmental("strain (negative: shorter)", "%", lambda results: known))
+    known = {number: Segment(f"part {number}", -number, -number - 2.0, 2.0 - number) for number in NUMBERS}
+    known[9] = Segment("part 9", -9.0, -30.0, 12.0, uncertain=True)
+    entry = BULLSEYES.add("test", Bullseye("strain (negative: shorter)", "%", lambda results: known))
     yield entry, known
-    SEGMENTS.remove("test")
+    BULLSEYES.remove("test")
 
 
 def test_segments_lie_where_the_standard_says(segmental):
     axes = Figure().subplots()
     bulls_eye(axes, *segmental)
     places = {text.get_text(): np.array(text.get_position()) for text in axes.texts}
-    place = {number: places[signed(-number)] for number in NAMES}
+    place = {number: places[signed(-number)] for number in NUMBERS}
     angle = {number: np.rad2deg(np.arctan2(y, x)) for number, (x, y) in place.items()}
     # the anterior wall is up, the septum to the left, the inferior wall down, the lateral wall to the right
     for anterior, inferior in ((1, 4), (7, 10), (13, 15)):
@@ -107,7 +109,7 @@ def test_segments_lie_where_the_standard_says(segmental):
 
 def test_segments_without_a_value_are_grey_and_say_nothing(segmental):
     axes = Figure().subplots()
-    bulls_eye(axes, segmental[0], {1: (-12.0, np.nan, np.nan), 2: (np.nan, np.nan, np.nan)})
+    bulls_eye(axes, segmental[0], {1: Segment("anterior", -12.0), 2: Segment("other", np.nan)})
     assert [text.get_text() for text in axes.texts] == ["−12"]
     assert len(axes.patches) == 17
     grey = [patch for patch in axes.patches if np.ptp(patch.get_facecolor()[:3]) == 0]
@@ -121,13 +123,13 @@ def test_segments_are_in_figures_tables_and_on_the_page(segmental, results, tmp_
     assert tmp_path / "figures/segments.png" in files
     rows = tables.segment_rows(with_segments)
     assert rows[8] == {
-        "figure": "test", "segment": 9, "name": "mid inferoseptal", "value": -9.0, "lower": -30.0, "upper": 12.0,
+        "figure": "test", "segment": 9, "name": "part 9", "value": -9.0, "lower": -30.0, "upper": 12.0,
         "unit": "%", "readable": False,
     }  # fmt: skip
     assert sum(row["readable"] for row in rows) == 16
     assert tables.report_content(with_segments, "here", {}, {})["segments"] == rows
     assert "strain (negative: shorter)" in texts(page(with_segments))
-    assert Results(results.motion, results.cine).segments.keys() == {"test"}
+    assert Results(results.motion, results.cine).bullseyes.keys() == {"test"}
 
 
 def test_minus_signs():

@@ -12,7 +12,7 @@ from DeepRegLogic import Labels, Results, register_cine  # noqa: E402
 from DeepRegLogic.progress import Reporter  # noqa: E402
 from DeepRegLogic.report.bullseye import write_segments  # noqa: E402
 from DeepRegLogic.report.page import write_page  # noqa: E402
-from DeepRegLogic.results.segments import SEGMENTS, Segmental  # noqa: E402
+from DeepRegLogic.results.bullseyes import BULLSEYES, Bullseye, Segment  # noqa: E402
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def shown(panel, small, phantom, tmp_path):
     cine = cineFromSequence(small)
     motion = register_cine(cine, refine=False, device="cpu", reference=0)
     results = Results(motion, cine, Labels.of_map(phantom.labels[0], phantom.label_names))
-    SEGMENTS.add("test", Segmental("strain", "%", lambda results: {7: (-18.0, -20.0, -16.0)}))
+    BULLSEYES.add("test", Bullseye("strain", "%", lambda results: {7: Segment("anterior", -18.0, -20.0, -16.0)}))
     try:
         pages = [*write_page(results, tmp_path), *write_segments(results, tmp_path)]
     finally:
-        SEGMENTS.remove("test")
+        BULLSEYES.remove("test")
     drawn = drawnOn(motion.grid, results.labels)
     nodes = runSteps(motionSteps(results, small, drawn, pages), Reporter())
     panel.inputs.choose(small)
