@@ -1,7 +1,7 @@
 """Contours of the left ventricle at the reference frame, from one click in it, or from its apex and its annulus.
 
 contours = find_contours(cine, [(x, y, z)], frame=0)
-contours.labels                    # [*grid.shape] uint8: 1 LV blood, 2 LV myocardium
+contours.labels                    # [*grid.shape] uint8: 1 LV blood, 2 LV myocardium, 3 RV side
 contours.notes                     # what the image does not support, in sentences
 """
 
@@ -18,11 +18,13 @@ from ..grid import Grid, require_points
 from ..progress import CancelToken, ProgressCallback, Reporter
 from .long_axis import are_apart, bow_at
 from .rays import centroid, filled
+from .right_side import right_of
 from .short_axis import ring_at
+from .tissue import blurred
 from .wall import Wall
 
-BLOOD, MUSCLE = 1, 2
-NAMES = {BLOOD: "LV blood", MUSCLE: "LV myocardium"}
+BLOOD, MUSCLE, RIGHT = 1, 2, 3
+NAMES = {BLOOD: "LV blood", MUSCLE: "LV myocardium", RIGHT: "RV side"}
 """Values of the label map, and what they are called."""
 
 _NEIGHBOURS = 0.06  # s: frames as near as this show the same contours
@@ -150,12 +152,15 @@ def find_contours(
         raise InputError(
             f"One click in the cavity, or the apex and both ends of the annulus, are needed, not {len(clicks)} clicks."
         )
-    return _contours(cine, frame, {number: ring for number, ring in found.items() if ring is not None}, ended)
+    return _contours(cine, images, frame, {number: ring for number, ring in found.items() if ring is not None}, ended)
 
 
 _NOTHING = (
     "There are no blood and muscle to tell apart around the click in '{name}'; click in the middle of the cavity."
 )
+
+
+_SIDE = "The blood beside the wall was taken for the right ventricle, by which segments are named."
 
 
 def _places(cine: Cine, clicks: np.ndarray) -> np.ndarray:
@@ -219,7 +224,7 @@ def _stack(
     return found, (f"The image shows no ring of muscle in slice {listed}; nothing was drawn there.",)
 
 
-def _contours(cine: Cine, frame: int, rings: dict[int, Wall], ended: tuple[str, ...]) -> Contours:
+def _contours(cine: Cine, images: np.ndarray, frame: int, rings: dict[int, Wall], ended: tuple[str, ...]) -> Contours:
     grid, spacing = cine.grid, np.array(cine.grid.array_spacing[-2:])
     labels = np.zeros((grid.shape[0] if grid.ndim == 3 else 1, *grid.shape[-2:]), np.uint8)
     slices = []
@@ -227,12 +232,24 @@ def _contours(cine: Cine, frame: int, rings: dict[int, Wall], ended: tuple[str, 
         borders = [ring.rays.points(radius) for radius in (ring.inner, ring.outer)]
         for value, area in ((MUSCLE, borders[1]), (BLOOD, borders[0])):
             labels[number][filled(area, labels[number].shape, spacing)] = value
+        right = (
+            right_of(blurred(images[number], ring.rays.spacing), ring, _right_and_front(grid)) if ring.closed else None
+        )
+        if right is not None:
+            labels[number][right & (labels[number] == 0)] = RIGHT
         depth = [] if grid.ndim == 2 else [np.full(len(ring.inner), float(number))]
         inner, outer = (grid.voxel_to_mm(np.column_stack([*depth, border / spacing])) for border in borders)
         deviation = np.stack([ring.inner_deviation, ring.outer_deviation], axis=1)
         supported = np.stack([ring.inner_supported, ring.outer_supported], axis=1)
         slices.append(Contour(number, inner, outer, deviation, supported, ring.is_supported))
-    return Contours(labels.reshape(grid.shape), grid, frame, tuple(slices), (*_doubts(slices, grid.ndim), *ended))
+    notes = (*_doubts(slices, grid.ndim), *ended, *((_SIDE,) if (labels == RIGHT).any() else ()))
+    return Contours(labels.reshape(grid.shape), grid, frame, tuple(slices), notes)
+
+
+def _right_and_front(grid: Grid) -> np.ndarray:
+    """``[2]`` along rows and columns: to the patient's right and front."""
+    across, down = np.reshape(grid.direction, (3, 3)).T[:2]
+    return np.array([-down[0] - down[1], -across[0] - across[1]])
 
 
 def _doubts(slices: list[Contour], ndim: int) -> Iterator[str]:

@@ -66,3 +66,32 @@ class Bullseye:
 
 
 BULLSEYES: Registry[Bullseye] = Registry("bull's-eye")
+
+
+def _end_systolic(direction: str) -> Callable[[Results], Segments | None]:
+    def compute(results: Results) -> Segments | None:
+        if results.strain is None:
+            return None
+        rows = [row for row in results.strain.segments if row.direction == direction]
+        return {
+            row.number: Segment(row.name, row.end_systolic, *(row.interval or (nan, nan)), uncertain=row.uncertain)
+            for row in rows
+        }
+
+    return compute
+
+
+for _direction, _limits, _sign in (
+    ("circumferential", 30.0, "negative: shorter"),
+    ("radial", 60.0, "positive: thicker"),
+    ("longitudinal", 30.0, "negative: shorter"),
+):
+    BULLSEYES.add(
+        _direction,
+        Bullseye(
+            f"{_direction.capitalize()} strain at end-systole ({_sign} than at the reference)",
+            "%",
+            _end_systolic(_direction),
+            limits=(-_limits, _limits),
+        ),
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from .doubts import DOUBTFUL_MM, find_doubts
 from .labels import Labels
 from .maps import MAPS, Map
 from .quality import FrameQuality
+
+if TYPE_CHECKING:
+    from .strain_values import Strain
 
 _MOVING_MM = 1.0
 
@@ -126,6 +130,16 @@ class Results:
         """
         CURVES.choose(name)
         return self.curves.get(name, {})
+
+    @cached_property
+    def strain(self) -> Strain | None:
+        """Strain of the heart; None where nothing drawn is the wall of a ventricle."""
+        from .strain import strain_of
+
+        try:
+            return strain_of(self) if self.labels is not None else None
+        except InputError:
+            return None
 
     @cached_property
     def bullseyes(self) -> dict[str, Segments]:

@@ -115,7 +115,8 @@ def find_contours(folder: Path, arguments: Packed, progress: ProgressCallback, c
     if frame is None:
         frame = find_reference(cine)
     contours = find_contours(cine, clicks, frame, progress, cancel)
-    labels, names = pack_array(_results(folder), "labels", contours.labels), [[*pair] for pair in NAMES.items()]
+    labels = pack_array(_results(folder), "labels", contours.labels)
+    names = [[value, name] for value, name in NAMES.items() if (contours.labels == value).any()]
     return {"labels": labels, "names": names, "frame": frame, "notes": list(contours.notes)}
 
 

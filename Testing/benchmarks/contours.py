@@ -88,7 +88,7 @@ class Outcome(NamedTuple):
 
 def outcome(case: Case, click: np.ndarray) -> Outcome:
     found = find_contours(case.cine, click[None], case.frame)
-    outer = dice(found.labels > 0, case.labels > 0) if case.has_muscle else np.nan
+    outer = dice(np.isin(found.labels, (1, 2)), case.labels > 0) if case.has_muscle else np.nan
     return Outcome(case, dice(found.labels == 1, case.labels == 1), outer, found)
 
 

@@ -121,14 +121,14 @@ def test_segments_are_in_figures_tables_and_on_the_page(segmental, results, tmp_
     (tmp_path / "figures").mkdir()
     files = write_figures(tmp_path / "figures", with_segments)
     assert tmp_path / "figures/segments.png" in files
-    rows = tables.segment_rows(with_segments)
+    rows = [row for row in tables.segment_rows(with_segments) if row["figure"] == "test"]
     assert rows[8] == {
         "figure": "test", "segment": 9, "name": "part 9", "value": -9.0, "lower": -30.0, "upper": 12.0,
         "unit": "%", "readable": False,
     }  # fmt: skip
     assert sum(row["readable"] for row in rows) == 16
-    assert tables.report_content(with_segments, "here", {}, {})["segments"] == rows
-    assert "strain (negative: shorter)" in texts(page(with_segments))
+    assert set(map(str, rows)) < set(map(str, tables.report_content(with_segments, "here", {}, {})["segments"]))
+    assert any(text.startswith("Circumferential strain at end-systole") for text in texts(page(with_segments)))
     assert Results(results.motion, results.cine).bullseyes.keys() == {"test"}
 
 

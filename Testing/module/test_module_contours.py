@@ -70,7 +70,7 @@ def test_one_click_gives_a_segmentation_on_the_reference_that_is_followed(panel,
     assert panel.ui.labelsSelector.currentNode() is settings.labels
     assert settings.labels.GetName() == "heart contours"
     found, truth = masks(settings.labels, beating.cine.grid), beating.labels[0]
-    assert list(found) == ["LV blood", "LV myocardium"]
+    assert list(found) == ["LV blood", "LV myocardium", "RV side"]
     for name, value in (("LV blood", 1), ("LV myocardium", 2)):
         drawn = truth == value
         assert 2 * (found[name] & drawn).sum() > (0.9 if value == 1 else 0.75) * (found[name].sum() + drawn.sum())
@@ -85,6 +85,26 @@ def test_one_click_gives_a_segmentation_on_the_reference_that_is_followed(panel,
     (column,) = [name for name in map(nodes.sizes.GetColumnName, range(4)) if "blood" in name]
     blood = slicer.util.arrayFromTableColumn(nodes.sizes, column)
     assert blood.min() < 0.9 * blood[0]
+
+
+def test_four_clicks_from_a_cine_without_labels_to_curves_and_bulls_eye(panel, spin, heart, beating):
+    from TemporalRegistrationLib.show import layouts
+
+    quick(panel)
+    panel.ui.contoursButton.click()  # the first
+    click(inside(beating))  # the second
+    spin(lambda: panel._parameterNode.labels is not None)
+    spin(lambda: panel.run.job is None)
+    run(panel, spin)  # the third
+    nodes = panel.review.nodes
+    assert nodes.segments is not None
+    panel.ui.chartButton.click()  # the fourth
+    manager = slicer.app.layoutManager()
+    assert manager.layout == layouts.SEGMENTS
+    composite = slicer.mrmlScene.GetSingletonNode(layouts.SEGMENTS_VIEW, "vtkMRMLSliceCompositeNode")
+    assert composite.GetBackgroundVolumeID() == nodes.segments.GetID()
+    assert manager.plotWidget(0).mrmlPlotViewNode().GetPlotChartNode() is not None
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
 
 def test_another_click_replaces_the_contours_and_not_what_a_user_drew(panel, spin, heart, beating):
