@@ -1,4 +1,4 @@
-"""What strain is reported as: settings, curves, figures with their moments, segments; each with its unit and interval."""
+"""What strain is reported as: settings, curves, figures with their moments, segments, with units and intervals."""
 
 from __future__ import annotations
 
