@@ -8,6 +8,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..io.formats import safe_name, stem_of
+from ..results.segments import LEVELS, LONG_AXES
+from ..results.strain_values import HeartSettings
 from .console import Console, tell
 from .contours import CLICK, point
 from .lists import names_of, read_list
@@ -36,6 +38,8 @@ _PAIRS = (
     "fixed_mask and moving_mask; paths are relative to the list"
 )
 _REFERENCE = "number of the reference frame, from 0; 'auto' (default) looks for end-diastole"
+_MYOCARDIUM = "value or name of the label of the left ventricle's wall; default: the label that is called so"
+_INSERTION = "anterior insertion point of the right ventricle in LPS mm; default: from the label of the right ventricle"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
 
@@ -56,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_method(parser)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
     add("--click", nargs="+", type=point, metavar="X,Y,Z", help=f"instead of labels, to find them: {CLICK}")
+    heart = parser.add_argument_group("strain", "of the labels on a cine of the heart")
+    heart.add_argument("--myocardium", metavar="LABEL", help=_MYOCARDIUM)
+    heart.add_argument("--view", choices=("short-axis", *LONG_AXES), help="of the heart; default: by its shape")
+    heart.add_argument("--level", choices=LEVELS, help="of a single short-axis slice (default: mid)")
+    heart.add_argument("--rv-insertion", type=_point, metavar="X,Y,Z", help=_INSERTION)
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
     add("--moving-mask", **path, help="pairs: only what is inside counts")
@@ -67,6 +76,25 @@ def _reference(text: str) -> int | None:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is neither a frame number nor 'auto'")
     return int(text)
+
+
+def _point(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a point x,y,z") from None
+    return x, y, z
+
+
+def _heart(arguments: argparse.Namespace) -> HeartSettings | None:
+    """What was said of the heart; None where nothing was."""
+    names = ("myocardium", "view", "level", "rv_insertion")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if given and not arguments.labels:
+        raise InputError(f"--{next(iter(given)).replace('_', '-')} needs --labels, with the myocardium.")
+    if "rv_insertion" in given:
+        given["insertion"] = given.pop("rv_insertion")
+    return HeartSettings(**given) if given else None
 
 
 def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -148,7 +176,13 @@ def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
         raise InputError("--labels and --click belong to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
     clicks = tuple(arguments.click or ())
-    rest = {"series": series, "labels": arguments.labels, "clicks": clicks, "options": options}
+    rest = {
+        "series": series,
+        "labels": arguments.labels,
+        "clicks": clicks,
+        "options": options,
+        "heart": _heart(arguments),
+    }
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

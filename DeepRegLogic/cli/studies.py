@@ -19,6 +19,7 @@ from .console import unexpected
 if TYPE_CHECKING:
     from ..io.read import Series
     from ..results.results import Results
+    from ..results.strain_values import HeartSettings
 
 REPORT = "report.json"
 MASKS = ("fixed_mask", "moving_mask")
@@ -39,6 +40,7 @@ class Study:
     clicks : instead of labels, points in LPS mm from which the contours of the left ventricle are found.
     moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
     fixed_mask, moving_mask : of a pair, where its images count.
+    heart : what is known of the heart, for its strain.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
@@ -51,6 +53,7 @@ class Study:
     fixed_mask: Path | None = None
     moving_mask: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    heart: HeartSettings | None = None
 
 
 def register_study(
@@ -96,9 +99,9 @@ def register_study(
         options = {**study.options, **masks_of(masks, images)}
         results = _register(images, {**options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
         if study.clicks:
-            results = _with_contours(results, study.clicks)
+            results = _with_contours(results, study.clicks).with_heart(study.heart)
         elif labels is not None:
-            results = results.with_drawn(labels)
+            results = results.with_drawn(labels).with_heart(study.heart)
         clock.lap("register")
         reporter(0.6, "Measuring")
         with writing(folder):
@@ -109,8 +112,7 @@ def register_study(
             write_figures(work / "figures", results, reporter.part(0.75, 0.9))
             write_page(results, work)
             tables.write_csv(work / "frames.csv", tables.frame_rows(results))
-            if results.bullseyes:
-                tables.write_csv(work / "segments.csv", tables.segment_rows(results))
+            tables.write_strain(work, results)
             if save_scene is not None:
                 reporter(0.9, "Writing the scene")
                 save_scene(work / "scene.mrb", results)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..results import bullseyes, curves, maps
+from ..results import curves, maps, strain_tables
 from ..results.quality import FrameQuality
 from ..results.results import Results
 from .summary import summary
@@ -52,29 +52,24 @@ def frame_rows(results: Results) -> list[dict[str, object]]:
     return rows
 
 
-def segment_rows(results: Results) -> list[dict[str, object]]:
-    """One mapping a bull's-eye and segment: its value, the ends of its 90 % interval, and whether it can be read."""
-    return [
-        {
-            "figure": name, "segment": number, "name": segment.name, "value": _known(segment.value),
-            "lower": _known(segment.low), "upper": _known(segment.high), "unit": bullseyes.BULLSEYES[name].unit,
-            "readable": not segment.uncertain,
-        }
-        for name, segments in results.bullseyes.items()
-        for number, segment in segments.items()
-    ]  # fmt: skip
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows of equal keys as comma-separated text, numbers with six significant digits."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(rows[0])
         writer.writerows([[f"{v:.6g}" if isinstance(v, float) else v for v in row.values()] for row in rows])
+
+
+def write_strain(folder: Path, results: Results) -> None:
+    """Write ``strain.csv`` (its numbers) and ``strain_segments.csv`` where there is strain; rows have their units."""
+    if results.strain is None:
+        return
+    for name, rows in (
+        ("strain.csv", strain_tables.figure_rows(results.strain)),
+        ("strain_segments.csv", strain_tables.segment_rows(results.strain)),
+    ):
+        if rows:
+            write_csv(folder / name, rows)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -131,6 +126,6 @@ def report_content(
         "columns": {_column(figure): figure.metadata["title"] for figure in fields(FrameQuality)},
         "means over": results.region_name,
         "doubtful": {str(t): list(reasons) for t, reasons in results.doubts().items()},
-        **({"segments": segment_rows(results)} if results.bullseyes else {}),
+        "strain": results.strain_content,
         "frames": frame_rows(results),
     }

@@ -6,7 +6,6 @@ et al. 2000; it is known on both sides of the wall, so that a wall of one pixel 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,31 +14,10 @@ import torch
 from .. import flow
 from ..errors import InputError
 from ..grid import Grid
-from .labels import Labels
-
-ROLES: dict[str, str] = {
-    "myocardium": r"myo|lv wall|left ventricular wall|^wall$|lvm",
-    "rv": r"\brv|right ventric",
-    "la": r"\bla\b|left atri",
-    "ra": r"\bra\b|right atri",
-    "lv": r"\blv|left ventric|blood pool|cavity|endo",
-}
-"""Part of the heart -> what its label is called; the first that fits."""
 
 RAYS = 96
+_HARMONICS = 9
 _THIN_MM_PIXELS = 1.5
-
-
-def roles_of(labels: Labels | None) -> dict[str, int]:
-    """Part of the heart -> value of its label, by the labels' names; of labels that are not empty."""
-    found: dict[str, int] = {}
-    for value in labels.drawn() if labels is not None else ():
-        name = labels.titles[value].lower() if labels is not None else ""
-        for role, pattern in ROLES.items():
-            if re.search(pattern, name):
-                found.setdefault(role, value)
-                break
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +201,10 @@ def _ring(mask: np.ndarray, centre: np.ndarray, spacing: tuple[float, ...], rays
     rows = np.arange(rays)
     above, below = values[rows, last], values[rows, last + 1]
     part = np.clip((above - 0.5) / np.maximum(above - below, 1e-9), 0, 1)
-    return centre + (rays_mm / spacing) * ((last + part) * 0.2 * min(spacing))[:, None]
+    # a label's border has steps, which a motion would stretch
+    waves = np.fft.rfft((last + part) * 0.2 * min(spacing))
+    waves[_HARMONICS + 1 :] = 0
+    return centre + (rays_mm / spacing) * np.fft.irfft(waves, rays)[:, None]
 
 
 # long axis

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..grid import Grid
-from .axes import CardiacAxes
+
+if TYPE_CHECKING:
+    from .axes import CardiacAxes
 
 NAMES: dict[int, str] = {
     1: "basal anterior", 2: "basal anteroseptal", 3: "basal inferoseptal", 4: "basal inferior",

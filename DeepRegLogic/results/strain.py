@@ -18,8 +18,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..grid import Grid
-from .axes import CardiacAxes, WallLines, cardiac_axes, roles_of
-from .labels import Labels
+from .axes import CardiacAxes, WallLines, cardiac_axes
+from .labels import Labels, roles_of
 from .segments import LONG_AXES, Segmentation, levels_of, segment, sense_of
 from .strain_curves import TENSOR, Chamber, Heart, Key, chamber_line, curves_of
 from .strain_figures import figures_of, segment_rows

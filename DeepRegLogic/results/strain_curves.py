@@ -5,7 +5,7 @@ Every function takes displacements ``[S, T, ndim, *spatial]`` in voxels and give
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,9 @@ def curves_of(displacement: np.ndarray, heart: Heart) -> dict[Key, np.ndarray]:
     return found
 
 
-def strain_along(displacement: np.ndarray, axes: CardiacAxes, spacing: tuple[float, ...]) -> dict[str, np.ndarray]:
+def strain_along(
+    displacement: np.ndarray, axes: CardiacAxes, spacing: tuple[float, ...], directions: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
     """Green-Lagrange strain in the wall, ``[..., P]`` for its P pixels in the order of ``axes.wall``: by direction."""
     ndim = len(spacing)
     first = displacement.ndim - ndim
@@ -80,7 +82,7 @@ def strain_along(displacement: np.ndarray, axes: CardiacAxes, spacing: tuple[flo
         )
     gradient = np.stack(columns, axis=-2)  # [..., ndim, ndim, P]
     gradient += np.eye(ndim, dtype=gradient.dtype)[:, :, None]
-    return {name: along(gradient, unit[:, axes.wall]) for name, unit in axes.directions.items()}
+    return {name: along(gradient, axes.directions[name][:, axes.wall]) for name in directions or axes.directions}
 
 
 def _of_tensor(displacement: np.ndarray, heart: Heart) -> dict[Key, np.ndarray]:

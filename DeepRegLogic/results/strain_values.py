@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
-from .axes import CardiacAxes
 from .segments import LEVELS, LONG_AXES, Segmentation
-from .strain_curves import Key
+
+if TYPE_CHECKING:
+    from .axes import CardiacAxes
+    from .strain_curves import Key
 
 CORRELATION_MM = 8.0
 """Over which errors of the displacement are alike: the length of ``uncertainty.fields.sample_errors``."""

@@ -19,9 +19,11 @@ def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, c
     from .exchange import pack_motion, pack_results, unpack_cine, unpack_drawn
 
     cine = unpack_cine(folder, arguments.pop("cine"))
+    heart = _heart(arguments.pop("heart", None))
     drawn = unpack_drawn(folder, {name: arguments.pop(name, None) for name in ("masks", "label_names", "points")})
     whole = Reporter(progress, cancel)
     results = follow(cine, **_options(arguments), progress=whole.part(0.0, 0.92), cancel=cancel).with_drawn(*drawn)
+    results = results.with_heart(heart)
     compute(results, whole.part(0.92, 0.98))
     place = _results(folder)
     whole(0.98, "Drawing the report")
@@ -120,12 +122,48 @@ def find_contours(folder: Path, arguments: Packed, progress: ProgressCallback, c
     return {"labels": labels, "names": names, "frame": frame, "notes": list(contours.notes)}
 
 
+def measure_strain(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
+    import numpy as np
+
+    from ..cine import Cine
+    from ..results.curves import CURVES
+    from ..results.results import Results
+    from .exchange import pack_array, unpack_drawn, unpack_motion
+
+    reporter = Reporter(progress, cancel)
+    reporter(0.0, "Measuring strain")
+    motion = unpack_motion(folder, arguments["motion"])
+    unseen = np.broadcast_to(np.uint8(0), (len(motion), *motion.grid.shape))
+    cine = Cine(unseen, motion.grid, motion.times if motion.time_unit else None, name=motion.name)
+    labels, _ = unpack_drawn(folder, arguments)
+    results = Results(motion, cine, labels, heart=_heart(arguments.get("heart")))
+    place = _results(folder)
+    maps = {n: pack_array(place, f"map-{n}", results.map(n)) for n, entry in results.maps.items() if entry.direction}
+    reporter(0.7, "Measuring strain")
+    curves = {
+        name: [[key, pack_array(place, f"curve-{name}-{number}", values)] for number, (key, values) in enumerate(items)]
+        for name, items in ((name, results.curve(name).items()) for name in CURVES)
+    }
+    reporter(1.0, "Done")
+    return {"maps": maps, "curves": curves, "strain": results.strain_content}
+
+
+def _heart(values: Packed | None) -> Any:
+    from ..results.strain_values import HeartSettings
+
+    if values is None:
+        return None
+    point = values.get("insertion")
+    return HeartSettings(**{**values, "insertion": None if point is None else tuple(point)})
+
+
 CALLS: Mapping[str, Callable[..., Packed]] = {
     "register_cine": register_cine,
     "register_pair": register_pair,
     "generate_cine": generate_cine,
     "read_cine": read_cine,
     "find_contours": find_contours,
+    "measure_strain": measure_strain,
 }
 
 

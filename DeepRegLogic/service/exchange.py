@@ -138,6 +138,7 @@ def pack_results(folder: Path, results: Results) -> dict[str, object]:
             [name, statistic, [float(value) for value in values]]
             for (name, statistic), values in results.statistics.items()
         ],
+        "strain": results.strain_content,
         "carried": pack_array(folder, "carried", results.carried),
         "followed": pack_array(folder, "followed", results.followed),
         "point_covariances": None
@@ -153,6 +154,7 @@ def unpack_results(folder: Path, values: Mapping[str, Any], results: Results) ->
             name: {key: unpack_array(folder, file) for key, file in series} for name, series in values["curves"].items()
         },
         "statistics": {(name, statistic): np.array(figures) for name, statistic, figures in values["statistics"]},
+        "strain_content": values["strain"],
         "carried": unpack_array(folder, values["carried"]),
         "followed": unpack_array(folder, values["followed"]),
         "point_covariances": _unpack_optional(folder, values["point_covariances"]),

@@ -26,6 +26,8 @@ packed value holds their names. ``arguments`` are those of the call of the same 
     generate_cine   frame, masks, and the options of ``generate_cine`` but ``labels``
     read_cine       paths (files, or one folder), series (or null)
     find_contours   cine, clicks (points in LPS mm), frame (or null, to look for end-diastole)
+    measure_strain  motion, masks, label_names, and heart, the fields of a ``HeartSettings`` (or null), which
+                    ``register_cine`` takes, too
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
 as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ..., "pages": [...]}``, where
