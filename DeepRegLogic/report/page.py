@@ -34,6 +34,7 @@ _CURVES_TOP, _CURVES_HEIGHT = 0.635, 0.185  # of the height; of a row of curves
 _MOST_CURVES, _ACROSS = 6, 3
 _MOST_EYES, _EYES = 1, 0.33  # width, where there are bull's-eyes
 _AROUND, _LEAST_MM = 1.0, 40.0  # half the side of the views, in sizes of what was drawn; in mm
+_LEGEND = 3  # series that a legend in the axes has room for
 _ROW = 0.2  # inches, of the table
 
 
@@ -88,7 +89,12 @@ def page(results: Results) -> Figure:
         }
         places = figure.add_gridspec(rows, _ACROSS, **grid)
         for number, name in enumerate(curves):
-            draw_curve(figure.add_subplot(places[number]), results, name)
+            ax = figure.add_subplot(places[number])
+            draw_curve(ax, results, name)
+            if len(results.curves[name]) > _LEGEND and number == len(curves) - 1 and len(curves) % _ACROSS:
+                ax.legend(
+                    fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0)
+                )  # into the free place
     eyes = list(results.bullseyes.items())[:_MOST_EYES]
     height, left = below - 0.15, _LEFT
     for number, (name, segments) in enumerate(eyes):

@@ -103,7 +103,9 @@ def test_four_clicks_from_a_cine_without_labels_to_curves_and_bulls_eye(panel, s
     assert manager.layout == layouts.SEGMENTS
     composite = slicer.mrmlScene.GetSingletonNode(layouts.SEGMENTS_VIEW, "vtkMRMLSliceCompositeNode")
     assert composite.GetBackgroundVolumeID() == nodes.segments.GetID()
-    assert manager.plotWidget(0).mrmlPlotViewNode().GetPlotChartNode() is not None
+    assert manager.plotWidget(0).mrmlPlotViewNode().GetPlotChartNode() is nodes.strainChart
+    columns = map(nodes.strain.GetColumnName, range(nodes.strain.GetNumberOfColumns()))
+    assert any(column.startswith("GCS") for column in columns)
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
 

@@ -10,6 +10,8 @@ from ..nodes import transaction
 from ..nodes.tables import shownTable
 from ..show import charts, doubts, layouts
 
+_FIRST = "strain"  # the chart that is chosen where there is one of it
+
 
 class CurvesPart:
     """Shows the curves and the quality of results that have them."""
@@ -71,6 +73,7 @@ class CurvesPart:
         for role, title in charts.titles().items():
             if getattr(cine, f"{role}Chart") is not None:
                 self._ui.chartComboBox.addItem(title, role)
+        self._ui.chartComboBox.setCurrentIndex(max(0, self._ui.chartComboBox.findData(_FIRST)))
 
     def _onShowCurves(self, _checked: bool = False) -> None:
         """Show the chosen chart, and let a click on a curve go to its frame."""
