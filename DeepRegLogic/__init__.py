@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .cine import Cine, Motion
     from .cohort.run import register_studies
     from .cohort.study import Study, register_study
+    from .contours import find_contours
     from .errors import (
         Cancelled,
         InputError,
@@ -58,6 +59,7 @@ _MODULES = {
     **dict.fromkeys(("Study", "register_study"), "cohort.study"),
     "register_studies": "cohort.run",
     "generate_cine": "registration.generate",
+    "find_contours": "contours",
     "evaluate": "evaluation.evaluate",
     **dict.fromkeys(("compensate", "propagate", "move_points", "move_points_back"), "results.resample"),
     "Results": "results.results",
@@ -85,6 +87,7 @@ __all__ = [
     "Study",
     "compensate",
     "evaluate",
+    "find_contours",
     "generate_cine",
     "list_models",
     "list_series",

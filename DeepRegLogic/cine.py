@@ -102,6 +102,7 @@ class Cine:
     name : what a user calls it; output names start with it.
     suffix : file suffix of the source (".nii.gz", ".seq.nrrd", ".dcm", ...), "" when it did not come from a file.
     notes : sentences for the user about what reading changed (colour to luminance, irregular times, ...).
+    study_date : day of the study, "2024-05-17" or a part of it, where the source tells it; "" where not.
     one_unit : whether a pixel value means the same in every frame; where not, each frame is scaled by itself.
     source : the DICOM series that it was read from, None where it was not.
 
@@ -119,6 +120,7 @@ class Cine:
     suffix: str = ""
     notes: tuple[str, ...] = ()
     one_unit: bool = True
+    study_date: str = ""
     source: Source | None = None
 
     def __post_init__(self) -> None:

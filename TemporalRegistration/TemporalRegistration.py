@@ -36,6 +36,7 @@ from TemporalRegistrationLib.kinds.cine import CineTask  # noqa: E402
 from TemporalRegistrationLib.kinds.generate import GenerateTask  # noqa: E402
 from TemporalRegistrationLib.kinds.pair import PairTask  # noqa: E402
 from TemporalRegistrationLib.nodes.sequences import addCine, middleSlice  # noqa: E402
+from TemporalRegistrationLib.panel.contours import ContoursPart  # noqa: E402
 from TemporalRegistrationLib.panel.curves import CurvesPart  # noqa: E402
 from TemporalRegistrationLib.panel.export import ExportPart  # noqa: E402
 from TemporalRegistrationLib.panel.generate import GeneratePart  # noqa: E402
@@ -136,6 +137,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
         self.method = MethodPart(self.ui, settings, self.onSettingsChosen)
         self.run = RunPart(self.ui, settings, self.logic, self.resourcePath("requirements.txt"), self.onJobEnded)
         self.load = LoadPart(self.ui, self._startTask, self.run.tell, self.inputs.choose)
+        self.contours = ContoursPart(self.ui, settings, self._startTask, self.run.tell)
         self.ui.sliceButton.connect("clicked(bool)", self.onSliceButton)
         self.review = ReviewPart(self.ui, settings)
         self.curves = CurvesPart(self.ui)
@@ -152,6 +154,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
     def cleanup(self) -> None:
         """Called when the application closes and the module widget is destroyed."""
+        self.contours.close()
         self.run.abandon()
         self.setParameterNode(None)
         self._setResults(None)
@@ -166,6 +169,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
     def exit(self) -> None:
         """Called each time the user opens a different module; a running registration goes on."""
+        self.contours.close()
         self.setParameterNode(None)
 
     def onReload(self) -> None:
@@ -177,6 +181,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
 
     def onSceneStartClose(self, caller, event) -> None:
         """Called just before the scene is closed."""
+        self.contours.close()
         self.run.abandon()
         self._setResults(None)
         self.setParameterNode(None)
@@ -244,7 +249,7 @@ class TemporalRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMix
     def refresh(self, caller=None, event=None) -> None:
         """Show what the parameter node says."""
         if self._parameterNode:
-            for part in (self.inputs, self.generate, self.pair, self.method, self.run):
+            for part in (self.inputs, self.contours, self.generate, self.pair, self.method, self.run):
                 part.refresh()
             self._showResults()
             self.review.refresh()

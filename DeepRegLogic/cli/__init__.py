@@ -9,7 +9,9 @@ from .. import __version__
 from .console import add_console, run_safely
 from .parser import PROGRAM, Parser
 
-COMMANDS = ("register", "cohort", "summarise", "evaluate", "convert", "generate", "train", "models", "export")
+COMMANDS = (
+    "register", "cohort", "summarise", "contours", "evaluate", "convert", "generate", "train", "models", "export",
+)  # fmt: skip
 """Modules of this package with HELP, add_arguments(parser) and run(arguments, console) -> exit code."""
 
 

@@ -11,7 +11,10 @@ from ..cohort.study import PARTS, Output, SaveScene, Study, register_study
 from ..errors import InputError
 from ..io.field_formats import FIELD_FORMATS, choose_format
 from ..io.formats import safe_name, stem_of
+from ..results.segments import LEVELS, LONG_AXES
+from ..results.strain_values import HeartSettings
 from .console import Console
+from .contours import CLICK, point
 from .lists import names_of, read_list
 from .method import add_method, method_options, path_argument
 
@@ -42,6 +45,8 @@ _DICOM = (
     "write DICOM, too, into the study of the input, a DICOM series: segmentations, curves, motion, compensated images"
 )
 _WRITE = f"what is kept of a study, out of {','.join(PARTS)} (default: all)"
+_MYOCARDIUM = "value or name of the label of the left ventricle's wall; default: the label that is called so"
+_INSERTION = "anterior insertion point of the right ventricle in LPS mm; default: from the label of the right ventricle"
 _ROI = "region of interest in voxels: first and one past the last along i (columns), j (rows) and k (slices)"
 
 
@@ -59,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--series", nargs="+", metavar="UID", help=_SERIES)
     add_how(parser)
     add("--labels", **path, help="label map drawn on the reference frame; it is carried to every frame")
+    add("--click", nargs="+", type=point, metavar="X,Y,Z", help=f"instead of labels, to find them: {CLICK}")
+    heart = parser.add_argument_group("strain", "of the labels on a cine of the heart")
+    heart.add_argument("--myocardium", metavar="LABEL", help=_MYOCARDIUM)
+    heart.add_argument("--view", choices=("short-axis", *LONG_AXES), help="of the heart; default: by its shape")
+    heart.add_argument("--level", choices=LEVELS, help="of a single short-axis slice (default: mid)")
+    heart.add_argument("--rv-insertion", type=_point, metavar="X,Y,Z", help=_INSERTION)
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
     add("--moving-mask", **path, help="pairs: only what is inside counts")
@@ -120,6 +131,25 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
+def _point(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a point x,y,z") from None
+    return x, y, z
+
+
+def _heart(arguments: argparse.Namespace) -> HeartSettings | None:
+    """What was said of the heart; None where nothing was."""
+    names = ("myocardium", "view", "level", "rv_insertion")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if given and not arguments.labels:
+        raise InputError(f"--{next(iter(given)).replace('_', '-')} needs --labels, with the myocardium.")
+    if "rv_insertion" in given:
+        given["insertion"] = given.pop("rv_insertion")
+    return HeartSettings(**given) if given else None
+
+
 def _roi(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """``i0,i1,j0,j1[,k0,k1]`` to the array-order pair (start, stop) that ``register_cine`` takes."""
     try:
@@ -167,7 +197,11 @@ def studies_of(arguments: argparse.Namespace) -> dict[str, Study]:
     if arguments.input is None:
         if arguments.reference is not None:
             raise InputError("The fixed image of a pair is the reference; leave --reference out.")
+        if arguments.click is not None:
+            raise InputError("--click is for cines; leave it out for a pair.")
         return _pairs(arguments, options)
+    if arguments.labels and arguments.click:
+        raise InputError("Name either --labels, or --click to find them.")
     extra = [name for name in _PAIR_FILES[1:] if getattr(arguments, name)]
     if extra:
         raise InputError(f"--{extra[0].replace('_', '-')} is for pairs; leave it out for a cine.")
@@ -195,10 +229,17 @@ def _pairs(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, 
 
 
 def _cines(arguments: argparse.Namespace, options: dict[str, Any]) -> dict[str, Study]:
-    if arguments.labels and (arguments.studies or len(arguments.input) > 1):
-        raise InputError("--labels belongs to one study; register the studies one by one.")
+    if (arguments.labels or arguments.click) and (arguments.studies or len(arguments.input) > 1):
+        raise InputError("--labels and --click belong to one study; register the studies one by one.")
     series = arguments.series[0] if arguments.series and len(arguments.series) == 1 else arguments.series
-    rest = {"series": series, "labels": arguments.labels, "options": options}
+    clicks = tuple(arguments.click or ())
+    rest = {
+        "series": series,
+        "labels": arguments.labels,
+        "clicks": clicks,
+        "options": options,
+        "heart": _heart(arguments),
+    }
     sources = arguments.input
     if arguments.studies:
         if len(sources) != 1 or not sources[0].is_dir():

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from ..cine import Cine
 from ..errors import InputError, OutputError
 from ..files import own_folder, require_text, writing
@@ -16,6 +18,7 @@ from ..progress import CancelToken, ProgressCallback, Reporter
 if TYPE_CHECKING:
     from ..io.read import Series
     from ..results.results import Results
+    from ..results.strain_values import HeartSettings
 
 REPORT, PAGE = "report.json", "report.html"
 MASKS = ("fixed_mask", "moving_mask")
@@ -34,8 +37,10 @@ class Study:
     ----------
     series : which DICOM series of a folder; several UIDs, or "all", to be read as one.
     labels : label map of the reference frame, to be carried to every frame.
+    clicks : instead of labels, points in LPS mm from which the contours of the left ventricle are found.
     moving_labels : of a pair, label map of the moving image, to be brought onto the fixed one.
     fixed_mask, moving_mask : of a pair, where its images count.
+    heart : what is known of the heart, for its strain.
     options : arguments of ``register_cine`` or ``register_pair``; what is left out is decided there.
     """
 
@@ -43,10 +48,12 @@ class Study:
     moving: Path | None = None
     series: Series = None
     labels: Path | None = None
+    clicks: tuple[tuple[float, float, float], ...] = ()
     moving_labels: Path | None = None
     fixed_mask: Path | None = None
     moving_mask: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    heart: HeartSettings | None = None
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -140,8 +147,10 @@ def register_study(
         masks = {role: path for role in MASKS if (path := getattr(study, role)) is not None}
         options = {**study.options, "memory_gb": limit, **masks_of(masks, images)}
         results = _register(images, {**options, "progress": reporter.part(0.05, 0.6), "cancel": cancel})
-        if labels is not None:
-            results = results.with_drawn(labels)
+        if study.clicks:
+            results = _with_contours(results, study.clicks).with_heart(study.heart)
+        elif labels is not None:
+            results = results.with_drawn(labels).with_heart(study.heart)
         clock.lap("register")
         reporter(0.6, "Measuring")
         with writing(folder):
@@ -160,11 +169,14 @@ def register_study(
                 write_warped_labels(results, moving_labels, images[-1].grid, work)
             if "figures" in output.parts:
                 from ..report import write_figures
+                from ..report.page import write_page
 
                 (work / "figures").mkdir()
                 write_figures(work / "figures", results, reporter.part(0.75, 0.9))
+                write_page(results, work)
             if "report" in output.parts:
                 tables.write_csv(work / "frames.csv", tables.frame_rows(results))
+                tables.write_strain(work, results)
             if output.dicom:
                 from ..results.dicom import write_dicom
 
@@ -245,6 +257,15 @@ def _register(images: tuple[Cine, ...], options: Mapping[str, Any]) -> Results:
     return follow_pair(cine, moving[0], **options) if moving else follow(cine, **options)
 
 
+def _with_contours(results: Results, clicks: tuple[tuple[float, float, float], ...]) -> Results:
+    """The results with the contours of the left ventricle at the reference, and what is doubtful about them noted."""
+    from ..contours import NAMES, find_contours
+    from ..results.labels import Labels
+
+    contours = find_contours(results.cine, np.array(clicks), results.motion.reference)
+    return results.with_drawn(Labels.of_map(contours.labels, NAMES)).noting(contours=list(contours.notes))
+
+
 def _source(study: Study) -> object:
     source = str(study.source.absolute())
     return source if study.moving is None else {"fixed": source, "moving": str(study.moving.absolute())}
@@ -252,7 +273,8 @@ def _source(study: Study) -> object:
 
 def _settings(study: Study) -> dict[str, object]:
     files = {name: str(path.absolute()) for name, path in study.inputs.items() if name not in ("source", "moving")}
-    return {"series": study.series, "labels": None, **files, **study.options}
+    clicks = {"clicks": study.clicks} if study.clicks else {}
+    return {"series": study.series, "labels": None, **files, **clicks, **study.options}
 
 
 def _written(work: Path) -> list[str]:

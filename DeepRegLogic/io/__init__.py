@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         read_labels,
         read_masks,
     )
-    from .write import write_cine
+    from .write import write_cine, write_labels
 
 _MODULES = {
     **dict.fromkeys(("SeriesInfo", "list_series"), "dicom.series"),
@@ -32,7 +32,7 @@ _MODULES = {
     "read_points": "points",
     **dict.fromkeys(("READERS", "Reader", "Request", "read_cine", "read_frames", "read_image"), "read"),
     **dict.fromkeys(("read_label_names", "read_labels", "read_masks"), "read"),
-    "write_cine": "write",
+    **dict.fromkeys(("write_cine", "write_labels"), "write"),
 }
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "write_affine",
     "write_cine",
     "write_field",
+    "write_labels",
 ]
 
 __getattr__, __dir__ = attach(__name__, _MODULES)

@@ -21,7 +21,7 @@ from ..grid import Grid
 from ..registry import Registry
 from .dicom.classic import read_classic
 from .dicom.multiframe import read_multiframe
-from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of
+from .dicom.series import choose_series, find_dicom, holds_places, is_dicom, series_of, study_date
 from .formats import PICTURES, SUFFIXES, natural, stem_of, suffix_of
 from .guard import require_file
 from .images import read_file, read_list
@@ -225,7 +225,8 @@ def _files_of_series(path: Path) -> tuple[Path, ...]:
 
 def _read_series(paths: Sequence[Path], series: Series, name: str, memory_gb: float | None) -> Cine:
     info = choose_series(series_of(paths), series, name)
-    return read_multiframe(info.files, name, memory_gb) if info.multiframe else read_classic(info, name, memory_gb)
+    cine = read_multiframe(info.files, name, memory_gb) if info.multiframe else read_classic(info, name, memory_gb)
+    return replace(cine, study_date=study_date(info.files[0]))
 
 
 def _read_folder(request: Request) -> Cine:

@@ -22,6 +22,7 @@ _NRRD_TYPES = {
 }  # fmt: skip
 
 
+_LABEL_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 _KEPT = (".seq.nrrd", ".nrrd", ".nii.gz", ".nii", ".mha")
 
 
@@ -94,6 +95,27 @@ def write_cine(path: str | Path, frames: np.ndarray, like: Cine) -> None:
             write_image(part, _four_axes(frames, like))
     else:
         raise InputError(f"'{path}': frames are written as .seq.nrrd, .nrrd, .nii, .nii.gz or .mha, not '{suffix}'.")
+
+
+def write_labels(path: str | Path, labels: np.ndarray, grid: Grid) -> None:
+    """Write a label map ``[*grid.shape]`` as an image of three axes: ``.nrrd``, ``.nii``, ``.nii.gz`` or ``.mha``.
+
+    Raises
+    ------
+    InputError : labels not on the grid, an unknown suffix.
+    OutputError : the place cannot be written or is full; nothing is left behind.
+    """
+    path = expanded(path)
+    if labels.shape != grid.shape:
+        raise InputError(f"Labels of shape {labels.shape} do not fit a grid of shape {grid.shape}.")
+    if suffix_of(path) not in _LABEL_SUFFIXES:
+        raise InputError(f"'{path}': labels are written as {', '.join(_LABEL_SUFFIXES)}.")
+    image = sitk.GetImageFromArray(labels.reshape(tuple(reversed(grid.size))))
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    with whole_file(path) as part:
+        write_image(part, image)
 
 
 def write_image(path: Path, image: sitk.Image) -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ..progress import Reporter
 from ..results.results import Results
 from . import animation, figures, style
+from .bullseye import PICTURE, bulls_eyes
 
 __all__ = ["write_figures"]
 
@@ -20,7 +21,8 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
     """Write every figure of ``results`` into ``folder``, which exists, and return the files.
 
     ``montage.png``, ``checkerboard_before.png``, ``checkerboard_after.png``, ``curves.png``, one for every map of
-    ``maps.MAPS`` that has a figure, all of them again as vectors in ``figures.pdf``, and ``motion.gif``.
+    ``maps.MAPS`` that has a figure, ``segments.png`` where something is known of segments, all of them again as vectors
+    in ``figures.pdf``, and ``motion.gif``.
 
     Raises
     ------
@@ -38,6 +40,8 @@ def write_figures(folder: Path, results: Results, report: Reporter | None = None
         file = name if entry.figure is None else entry.figure
         if file:
             drawings[f"{file}.png"] = partial(figures.ratio_map if entry.ratio else figures.amount_map, name=name)
+    if results.bullseyes:
+        drawings[PICTURE] = bulls_eyes
     files = []
     with PdfPages(folder / "figures.pdf", metadata={"CreationDate": None}) as pages:
         for number, (name, draw) in enumerate(drawings.items()):

@@ -165,17 +165,17 @@ def curves(results: Results) -> Figure:
     axes[2].set_title("Consistency")
     axes[2].set_ylim(0, max(0.5, 1.45 * max(high.max(), 100 * values["folded"].max())))
 
-    for name, ax in zip(more, axes[3:], strict=True):
-        _curve(ax, results, name)
-
-    for ax in axes:
+    for ax in axes[:3]:
         _dress(ax, unit, x[motion.reference])
+    for name, ax in zip(more, axes[3:], strict=True):
+        draw_curve(ax, results, name)
     return figure
 
 
-def _curve(ax: Axes, results: Results, name: str) -> None:
+def draw_curve(ax: Axes, results: Results, name: str) -> None:
     """The series of one entry of ``curves.CURVES``, with their bands."""
-    entry, grid, x = CURVES[name], results.motion.grid, results.motion.times
+    motion = results.motion
+    entry, grid, x = CURVES[name], motion.grid, motion.times
     for number, (key, series) in enumerate(results.curves[name].items()):
         middle, *edges = np.reshape(series, (len(x), -1)).T
         color = label_colour(number)
@@ -186,11 +186,15 @@ def _curve(ax: Axes, results: Results, name: str) -> None:
     title, unit = entry.title_of(grid), entry.unit_of(grid).replace("mm2", "mm²")
     ax.set_title(title[:1].upper() + title[1:])
     ax.set_ylabel(unit)
+    _dress(ax, "time, s" if motion.time_unit else "frame", x[motion.reference])
 
 
 def _dress(ax: Axes, unit: str, reference: float) -> None:
     ax.axvline(reference, color=GUIDE, linewidth=0.8, linestyle="--", zorder=0)
-    ax.set_ylim(bottom=0)
+    if ax.dataLim.y0 >= 0:
+        ax.set_ylim(bottom=0)
+    else:
+        ax.axhline(0.0, color=GUIDE, linewidth=0.6, zorder=0)
     ax.set_xlabel(unit, fontsize=8)
     ax.title.set_fontsize(9.5)
     ax.yaxis.label.set_fontsize(8)

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import __version__
 from ..cine import Source
-from ..results import curves, maps
+from ..results import curves, maps, strain_tables
 from ..results.quality import FrameQuality
 from ..results.results import Results
 from .summary import summary
@@ -59,6 +59,18 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         writer = csv.writer(file)
         writer.writerow(rows[0])
         writer.writerows([[f"{v:.6g}" if isinstance(v, float) else v for v in row.values()] for row in rows])
+
+
+def write_strain(folder: Path, results: Results) -> None:
+    """Write ``strain.csv`` (its numbers) and ``strain_segments.csv`` where there is strain; rows have their units."""
+    if results.strain is None:
+        return
+    for name, rows in (
+        ("strain.csv", strain_tables.figure_rows(results.strain)),
+        ("strain_segments.csv", strain_tables.segment_rows(results.strain)),
+    ):
+        if rows:
+            write_csv(folder / name, rows)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -129,5 +141,6 @@ def report_content(
         "columns": {_column(figure): figure.metadata["title"] for figure in fields(FrameQuality)},
         "means over": results.region_name,
         "doubtful": {str(t): list(reasons) for t, reasons in results.doubts().items()},
+        "strain": results.strain_content,
         "frames": frame_rows(results),
     }

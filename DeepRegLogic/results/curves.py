@@ -99,3 +99,82 @@ CURVES.add(
         figure=False,
     ),
 )
+
+
+def _strain(*names: str) -> Callable[[Results], Series | None]:
+    """The curves of ``Results.strain`` of these names."""
+
+    def compute(results: Results) -> Series | None:
+        from .strain_tables import banded, series_name
+
+        strain = results.strain
+        if strain is None:
+            return None
+        return {series_name(curve): banded(curve) for curve in strain.curves if curve.name in names}
+
+    return compute
+
+
+def _segments(results: Results) -> Series | None:
+    """Circumferential, or of long axes longitudinal strain of the segments."""
+    from .strain_tables import banded
+
+    strain = results.strain
+    if strain is None:
+        return None
+    direction = "circumferential" if strain.axes.view == "short-axis" else "longitudinal"
+    names = strain.segmentation.names
+    curves = strain.segment_curves.items()
+    return {f"{number} {names[number]}": banded(curve) for (number, which), curve in curves if which == direction}
+
+
+_EDGES = ("lower end of the 90 % interval", "upper end of the 90 % interval")
+CURVES.add(
+    "strain",
+    Curve(
+        title="strain",
+        unit="%",
+        compute=_strain("GCS", "GRS", "GLS", "left atrial strain", "RV free wall strain"),
+        menu="Strain",
+        columns="{key} percent",
+        band=_EDGES,
+    ),
+)
+CURVES.add(
+    "segmentStrain",
+    Curve(
+        title="strain of segments",
+        unit="%",
+        compute=_segments,
+        menu="Strain of segments",
+        axis="strain",
+        columns="segment {key} percent",
+        figure=False,
+        band=_EDGES,
+    ),
+)
+CURVES.add(
+    "wallThickness",
+    Curve(
+        title="wall thickness",
+        unit="mm",
+        compute=_strain("wall thickness"),
+        menu="Wall thickness",
+        columns="{key} {unit}",
+        figure=False,
+        band=_EDGES,
+    ),
+)
+CURVES.add(
+    "turn",
+    Curve(
+        title="rotation and twist",
+        unit="degrees",
+        compute=_strain("rotation", "twist"),
+        menu="Rotation and twist",
+        axis="counterclockwise from the apex",
+        columns="{key} {unit}",
+        figure=False,
+        band=_EDGES,
+    ),
+)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
+
+ROLES: dict[str, str] = {
+    "myocardium": r"myo|lv wall|left ventricular wall|^wall$|lvm",
+    "rv": r"\brv|right ventric",
+    "la": r"\bla\b|left atri",
+    "ra": r"\bra\b|right atri",
+    "lv": r"\blv|left ventric|blood pool|cavity|endo",
+}
+"""Part of the heart -> what its label is called; the first that fits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,3 +102,15 @@ class Labels:
     def drawn(self) -> dict[int, np.ndarray]:
         """Value -> boolean mask, for the labels that are not empty."""
         return {value: mask > 0 for value, mask in zip(self.values, self.masks, strict=True) if mask.any()}
+
+
+def roles_of(labels: Labels | None) -> dict[str, int]:
+    """Part of the heart -> value of its label, by the labels' names; of labels that are not empty."""
+    found: dict[str, int] = {}
+    for value in labels.drawn() if labels is not None else ():
+        name = labels.titles[value].lower() if labels is not None else ""
+        for role, pattern in ROLES.items():
+            if re.search(pattern, name):
+                found.setdefault(role, value)
+                break
+    return found

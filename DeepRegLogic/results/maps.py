@@ -59,6 +59,7 @@ class Map:
     needs_covariance : whether there is one only of a motion with a covariance.
     title_of_slice : the title where images are single slices, ``title`` where it is "".
     advanced : whether it is for those who ask for more: its switch is among the advanced options.
+    direction : of a heart, along which it is; there is one only where the heart has that direction, "" for all.
     """
 
     title: str
@@ -78,6 +79,7 @@ class Map:
     needs_covariance: bool = False
     title_of_slice: str = ""
     advanced: bool = False
+    direction: str = ""
 
     def title_of(self, ndim: int) -> str:
         """The title for images of ``ndim`` axes."""
@@ -203,3 +205,37 @@ MAPS.add(
         advanced=True,
     ),
 )
+
+
+def _strain(direction: str) -> Callable[[Results], np.ndarray]:
+    def compute(results: Results) -> np.ndarray:
+        strain = results.strain
+        assert strain is not None
+        from .strain_curves import strain_along
+
+        motion = results.motion
+        found = np.zeros((len(motion), *motion.grid.shape), np.float32)
+        for t, field in enumerate(motion.displacement):
+            values = strain_along(field[None], strain.axes, motion.grid.array_spacing, (direction,))
+            found[t][strain.axes.wall] = 100 * values[direction][0]
+        return found
+
+    return compute
+
+
+for _direction, _limit in (("circumferential", 30.0), ("radial", 60.0), ("longitudinal", 30.0)):
+    MAPS.add(
+        f"{_direction}Strain",
+        Map(
+            f"{_direction.capitalize()} strain",
+            "%",
+            _strain(_direction),
+            limits=(-_limit, _limit),
+            palette="change",
+            explanation=f"Color the {_direction} strain of the myocardium: shortening blue, lengthening red",
+            file=f"strain_{_direction}",
+            statistics=(),
+            figure="",
+            direction=_direction,
+        ),
+    )

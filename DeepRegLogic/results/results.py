@@ -11,17 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..cine import Cine, Motion
 from ..errors import InputError
 from ..grid import require_points
+from .bullseyes import BULLSEYES, Segments
 from .curves import CURVES, Curve, Series
 from .doubts import DOUBTFUL_MM, find_doubts
-from .labels import Labels
+from .labels import Labels, roles_of
 from .maps import MAPS, Map
 from .quality import FrameQuality
+
+if TYPE_CHECKING:
+    from .strain_values import HeartSettings, Strain
 
 _MOVING_MM = 1.0
 
@@ -34,6 +39,7 @@ class Results:
     motion, cine : the motion and the images that it was found in.
     labels : regions of the reference frame.
     points : ``[P, 3]`` LPS mm, on the reference frame.
+    heart : what is known of the heart, for its strain (``strain_values.HeartSettings``).
 
     Raises
     ------
@@ -53,7 +59,12 @@ class Results:
     """
 
     def __init__(
-        self, motion: Motion, cine: Cine, labels: Labels | None = None, points: np.ndarray | None = None
+        self,
+        motion: Motion,
+        cine: Cine,
+        labels: Labels | None = None,
+        points: np.ndarray | None = None,
+        heart: HeartSettings | None = None,
     ) -> None:
         require_belongs(motion, cine)
         if labels is not None and labels.masks.shape[1:] != motion.grid.shape:
@@ -62,19 +73,26 @@ class Results:
             )
         self.motion, self.cine, self.labels = motion, cine, labels
         self.points = np.zeros((0, 3)) if points is None else require_points(points)
+        self.heart = heart
         self._maps: dict[str, np.ndarray] = {}
 
     def with_motion(self, motion: Motion) -> Results:
         """The same with another covariance, quality or provenance; the displacements must be those of before."""
-        after = Results(motion, self.cine, self.labels, self.points)
+        after = Results(motion, self.cine, self.labels, self.points, self.heart)
         same = motion.covariance is self.motion.covariance
         after._maps = {name: values for name, values in self._maps.items() if same or not MAPS[name].needs_covariance}
         return after
 
     def with_drawn(self, labels: Labels | None, points: np.ndarray | None = None) -> Results:
         """The same with other labels and points."""
-        after = Results(self.motion, self.cine, labels, points)
-        after._maps = dict(self._maps)
+        after = Results(self.motion, self.cine, labels, points, self.heart)
+        after._maps = {name: values for name, values in self._maps.items() if not MAPS[name].direction}
+        return after
+
+    def with_heart(self, heart: HeartSettings | None) -> Results:
+        """The same with other settings of the heart."""
+        after = self.with_drawn(self.labels, self.points)
+        after.heart = heart
         return after
 
     def noting(self, **provenance: object) -> Results:
@@ -92,7 +110,12 @@ class Results:
     def maps(self) -> dict[str, Map]:
         """The maps that there are of this motion, by name."""
         sure = self.motion.covariance is None
-        return {name: entry for name, entry in MAPS.items() if not (sure and entry.needs_covariance)}
+        return {
+            name: entry
+            for name, entry in MAPS.items()
+            if not (sure and entry.needs_covariance)
+            and (not entry.direction or entry.direction in self.strain_directions)
+        }
 
     def map(self, name: str) -> np.ndarray:
         """A map of ``maps.MAPS``: ``[T, *spatial]``, computed once.
@@ -107,6 +130,8 @@ class Results:
                 raise InputError(
                     f"The motion of '{self.motion.name}' has no uncertainty; register with a probabilistic model."
                 )
+            if entry.direction and entry.direction not in self.strain_directions:
+                raise InputError(f"There is no {entry.title.lower()} here: {self.strain_content['note']}")
             self._maps[name] = entry.compute(self)
         return self._maps[name]
 
@@ -125,6 +150,12 @@ class Results:
         """
         CURVES.choose(name)
         return self.curves.get(name, {})
+
+    @cached_property
+    def bullseyes(self) -> dict[str, Segments]:
+        """What is known of the segments of the left ventricle, by name: see ``bullseyes.Segments``."""
+        found = {name: entry.compute(self) for name, entry in BULLSEYES.items()}
+        return {name: values for name, values in found.items() if values}
 
     def curve_title(self, entry: Curve, key: int | str) -> str:
         """What a reader calls a series: the name of its label, or its key."""
@@ -190,6 +221,38 @@ class Results:
         if not len(self.points):
             return np.zeros((len(self.motion), 0, 3, 3))
         return of_points(self.motion, self.points)
+
+    # strain
+
+    @cached_property
+    def strain(self) -> Strain | None:
+        """Strain of the heart (``strain.strain_of``); None where there is none, ``strain_content["note"]`` says why."""
+        found = self._strain_or_why
+        return None if isinstance(found, str) else found
+
+    @cached_property
+    def _strain_or_why(self) -> Strain | str:
+        if self.heart is None and "myocardium" not in roles_of(self.labels):
+            return "no label is that of the myocardium."
+        from .strain import strain_of
+
+        try:
+            return strain_of(self, self.heart)
+        except InputError as error:
+            return str(error)
+
+    @cached_property
+    def strain_directions(self) -> tuple[str, ...]:
+        """The directions in which there is strain, empty where there is none."""
+        return tuple(self.strain_content.get("directions", ()))
+
+    @cached_property
+    def strain_content(self) -> dict[str, Any]:
+        """Strain as plain values (``strain_tables.strain_content``), or a "note" of why there is none."""
+        from .strain_tables import strain_content
+
+        found = self._strain_or_why
+        return {"note": found} if isinstance(found, str) else strain_content(found)
 
     # figures of every frame
 

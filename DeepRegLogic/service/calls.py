@@ -14,15 +14,23 @@ Packed = dict[str, Any]
 
 def register_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
     from ..registration.register import follow
+    from ..report.bullseye import write_segments
+    from ..report.page import write_page
     from .exchange import pack_motion, pack_results, unpack_cine, unpack_drawn
 
     cine = unpack_cine(folder, arguments.pop("cine"))
+    heart = _heart(arguments.pop("heart", None))
     drawn = unpack_drawn(folder, {name: arguments.pop(name, None) for name in ("masks", "label_names", "points")})
     whole = Reporter(progress, cancel)
     results = follow(cine, **_options(arguments), progress=whole.part(0.0, 0.92), cancel=cancel).with_drawn(*drawn)
-    compute(results, whole.part(0.92, 1.0))
+    results = results.with_heart(heart)
+    compute(results, whole.part(0.92, 0.98))
     place = _results(folder)
-    return {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
+    whole(0.98, "Drawing the report")
+    pages = [path.name for path in (*write_page(results, place), *write_segments(results, place))]
+    packed = {"motion": pack_motion(place, results.motion), "results": pack_results(place, results)}
+    whole(1.0, "Done")
+    return {**packed, "pages": pages}
 
 
 def compute(results: Any, reporter: Reporter) -> None:
@@ -97,11 +105,65 @@ def read_cine(folder: Path, arguments: Packed, progress: ProgressCallback, cance
     return {"cine": pack_cine(_results(folder), "frames", cine), "notes": list(cine.notes)}
 
 
+def find_contours(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
+    import numpy as np
+
+    from ..contours import NAMES, find_contours
+    from ..registration.prepare import find_reference
+    from .exchange import pack_array, unpack_cine
+
+    cine, clicks = unpack_cine(folder, arguments.pop("cine")), np.array(arguments.pop("clicks"), float)
+    frame = arguments.pop("frame", None)
+    if frame is None:
+        frame = find_reference(cine)
+    contours = find_contours(cine, clicks, frame, progress, cancel)
+    labels = pack_array(_results(folder), "labels", contours.labels)
+    names = [[value, name] for value, name in NAMES.items() if (contours.labels == value).any()]
+    return {"labels": labels, "names": names, "frame": frame, "notes": list(contours.notes)}
+
+
+def measure_strain(folder: Path, arguments: Packed, progress: ProgressCallback, cancel: CancelToken) -> Packed:
+    import numpy as np
+
+    from ..cine import Cine
+    from ..results.curves import CURVES
+    from ..results.results import Results
+    from .exchange import pack_array, unpack_drawn, unpack_motion
+
+    reporter = Reporter(progress, cancel)
+    reporter(0.0, "Measuring strain")
+    motion = unpack_motion(folder, arguments["motion"])
+    unseen = np.broadcast_to(np.uint8(0), (len(motion), *motion.grid.shape))
+    cine = Cine(unseen, motion.grid, motion.times if motion.time_unit else None, name=motion.name)
+    labels, _ = unpack_drawn(folder, arguments)
+    results = Results(motion, cine, labels, heart=_heart(arguments.get("heart")))
+    place = _results(folder)
+    maps = {n: pack_array(place, f"map-{n}", results.map(n)) for n, entry in results.maps.items() if entry.direction}
+    reporter(0.7, "Measuring strain")
+    curves = {
+        name: [[key, pack_array(place, f"curve-{name}-{number}", values)] for number, (key, values) in enumerate(items)]
+        for name, items in ((name, results.curve(name).items()) for name in CURVES)
+    }
+    reporter(1.0, "Done")
+    return {"maps": maps, "curves": curves, "strain": results.strain_content}
+
+
+def _heart(values: Packed | None) -> Any:
+    from ..results.strain_values import HeartSettings
+
+    if values is None:
+        return None
+    point = values.get("insertion")
+    return HeartSettings(**{**values, "insertion": None if point is None else tuple(point)})
+
+
 CALLS: Mapping[str, Callable[..., Packed]] = {
     "register_cine": register_cine,
     "register_pair": register_pair,
     "generate_cine": generate_cine,
     "read_cine": read_cine,
+    "find_contours": find_contours,
+    "measure_strain": measure_strain,
 }
 
 

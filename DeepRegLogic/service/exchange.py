@@ -56,18 +56,19 @@ def unpack_array(folder: Path, name: str) -> np.ndarray:
 
 def pack_cine(folder: Path, name: str, cine: Cine) -> dict[str, object]:
     times = cine.times.tolist() if cine.time_unit else None
-    return {**cine_header(cine.grid, times, cine.name), "frames": pack_array(folder, name, cine.frames)}
+    header = cine_header(cine.grid, times, cine.name, cine.study_date)
+    return {**header, "frames": pack_array(folder, name, cine.frames)}
 
 
-def cine_header(grid: Grid, times: Sequence[float] | None, name: str) -> dict[str, object]:
+def cine_header(grid: Grid, times: Sequence[float] | None, name: str, study_date: str = "") -> dict[str, object]:
     """Everything of a packed cine but its ``frames``; ``times`` in seconds, or None."""
-    return {"grid": asdict(grid), "times": times, "name": name}
+    return {"grid": asdict(grid), "times": times, "name": name, "study_date": study_date}
 
 
 def unpack_cine(folder: Path, values: Mapping[str, Any]) -> Cine:
     times = None if values["times"] is None else np.array(values["times"])
     frames = unpack_array(folder, values["frames"])
-    return Cine(frames, Grid(**values["grid"]), times, name=values["name"])
+    return Cine(frames, Grid(**values["grid"]), times, name=values["name"], study_date=values.get("study_date", ""))
 
 
 def pack_motion(folder: Path, motion: Motion) -> dict[str, object]:
@@ -137,6 +138,7 @@ def pack_results(folder: Path, results: Results) -> dict[str, object]:
             [name, statistic, [float(value) for value in values]]
             for (name, statistic), values in results.statistics.items()
         ],
+        "strain": results.strain_content,
         "carried": pack_array(folder, "carried", results.carried),
         "followed": pack_array(folder, "followed", results.followed),
         "point_covariances": None
@@ -152,6 +154,7 @@ def unpack_results(folder: Path, values: Mapping[str, Any], results: Results) ->
             name: {key: unpack_array(folder, file) for key, file in series} for name, series in values["curves"].items()
         },
         "statistics": {(name, statistic): np.array(figures) for name, statistic, figures in values["statistics"]},
+        "strain_content": values["strain"],
         "carried": unpack_array(folder, values["carried"]),
         "followed": unpack_array(folder, values["followed"]),
         "point_covariances": _unpack_optional(folder, values["point_covariances"]),

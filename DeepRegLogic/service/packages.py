@@ -14,6 +14,7 @@ REQUIREMENTS = (
     "pydicom>=2.4",
     "monai>=1.4",
     "pillow>=10",
+    "matplotlib>=3.8",
 )
 """Those of ``pyproject.toml``. pydicom 2.4 and numpy 2.0 are what Slicer 5.10 has."""
 

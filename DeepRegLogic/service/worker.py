@@ -25,13 +25,18 @@ packed value holds their names. ``arguments`` are those of the call of the same 
                     ``register_pair``
     generate_cine   frame, masks, and the options of ``generate_cine`` but ``labels``
     read_cine       paths (files, or one folder), series (or null)
+    find_contours   cine, clicks (points in LPS mm), frame (or null, to look for end-diastole)
+    measure_strain  motion, masks, label_names, and heart, the fields of a ``HeartSettings`` (or null), which
+                    ``register_cine`` takes, too
 
 ``refine`` is true, false, the name of a quality, or the fields of a ``Refinement``; ``masks`` and ``points`` are arrays
-as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ...}``, for a pair with ``maps``
-of the moving frame in place of ``results``; its arrays are in the folder ``results`` in the folder of the request. That
-of ``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
+as ``results.Results`` takes them, or null. The result is ``{"motion": ..., "results": ..., "pages": [...]}``, where
+pages are the files of the report, for a pair with ``maps`` of the moving frame in place of ``results`` and ``pages``;
+its arrays and files are in the folder ``results`` in the folder of the request. That of
+``generate_cine`` is ``{"samples": [{"folder": ..., "cine": ..., "motion": ..., "masks": ...}, ...]}``, with the
 arrays of every sample in the folder that it names in ``results``, and ``masks`` ``[M, T, *spatial]`` or null. That of
 ``read_cine`` is ``{"cine": ..., "notes": [...]}``, or ``{"series": [[uid, title], ...]}`` of a folder with several.
+That of ``find_contours`` is ``{"labels": ..., "names": [[value, name], ...], "frame": ..., "notes": [...]}``.
 
 The worker stays for the next request. It ends, and removes its scratch folder, when its input is closed, when the
 process ``--parent`` is gone, or when nothing was asked of it for ``--idle`` seconds.

@@ -39,6 +39,7 @@ _LOGICS = {
     "Tables": "vtkSlicerTablesLogic",
     "Segmentations": "vtkSlicerSegmentationsModuleLogic",
     "Sequences": "vtkSlicerSequencesLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import re
 import sys
 import unittest
 from pathlib import Path
@@ -83,6 +84,7 @@ class LayoutManager:
 
     USUAL = ("Red", "Yellow", "Green")
     COMPARED = ("TemporalRegistrationMoving", "TemporalRegistrationCompensated", "TemporalRegistrationDifference")
+    SEGMENTS = "TemporalRegistrationSegments"
     SIZES = {True: (260, 560), False: (560, 560)}
 
     def __init__(self, core) -> None:
@@ -93,7 +95,7 @@ class LayoutManager:
         self._layoutNode.SetSingletonTag("vtkMRMLLayoutNode")
         self._made = self.USUAL
         for name, preset in zip(
-            (*self.USUAL, *self.COMPARED), ("Axial", "Sagittal", "Coronal", *["Axial"] * 3), strict=True
+            (*self.USUAL, *self.COMPARED, self.SEGMENTS), ("Axial", "Sagittal", "Coronal", *["Axial"] * 4), strict=True
         ):
             logic = slicer.vtkMRMLSliceLogic()
             logic.SetMRMLApplicationLogic(core.applicationLogic())
@@ -112,14 +114,14 @@ class LayoutManager:
 
     def setLayout(self, layout: int) -> None:
         self.layout = layout
-        if layout > 1000:
-            self._made = (*self.USUAL, *self.COMPARED)
+        self._made = tuple(dict.fromkeys((*self._made, *self._shown())))
         self._map()
         QtCore.QTimer.singleShot(0, self._size)
 
     def _shown(self) -> tuple[str, ...]:
         if self.layout > 1000:
-            return self.COMPARED
+            description = self._layoutNode.GetLayoutDescription(self.layout)
+            return tuple(re.findall(r'"vtkMRMLSliceNode" singletontag="(\w+)"', description))
         return self.USUAL[:1] if self.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView else self.USUAL
 
     def _map(self) -> None:
@@ -148,7 +150,13 @@ class LayoutManager:
         return slicer.app.applicationLogic().GetSliceLogics()
 
     def plotWidget(self, index: int):
-        return SimpleNamespace(plotView=lambda: self._plotView)
+        node = slicer.mrmlScene.GetSingletonNode("PlotView1", "vtkMRMLPlotViewNode")
+        if node is None:
+            node = slicer.vtkMRMLPlotViewNode()
+            node.SetSingletonTag("PlotView1")
+            node.SetLayoutName("PlotView1")
+            node = slicer.mrmlScene.AddNode(node)
+        return SimpleNamespace(plotView=lambda: self._plotView, mrmlPlotViewNode=lambda: node)
 
 
 class _Application:

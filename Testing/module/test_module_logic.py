@@ -175,7 +175,7 @@ def test_requirements_are_the_projects_own(repository):
 
 def test_a_package_that_is_too_old_is_missing(monkeypatch):
     versions = {"numpy": "2.0.2", "torch": "2.13.0+cpu", "pydicom": "2.3.1", "SimpleITK": "2.4.0rc1", "monai": "1.4"}
-    versions |= {"safetensors": "0.4.5", "pillow": "9.5.0"}
+    versions |= {"safetensors": "0.4.5", "pillow": "9.5.0", "matplotlib": "3.9.2"}
     monkeypatch.setattr(packages, "version_of", versions.__getitem__)
     assert packages.lacking() == ["pydicom>=2.4", "pillow>=10"]
     versions["torch"] = "2.3.1"

@@ -96,6 +96,19 @@ def dataset_of(path: Path, pixels: bool = True) -> Dataset:
     return dataset
 
 
+def study_date(path: Path) -> str:
+    """The day of the study of a file: "2024-05-17", less where the month or the day is no number of one, else ""."""
+    with readable(path):
+        text = str(dataset_of(path, pixels=False).get("StudyDate") or "")
+    found = re.fullmatch(r"([12]\d{3})[.]?(\d\d)[.]?(\d\d)", text.strip())
+    if not found:
+        return ""
+    year, month, day = found.groups()
+    if not 1 <= int(month) <= 12:
+        return year
+    return f"{year}-{month}-{day}" if 1 <= int(day) <= 31 else f"{year}-{month}"
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Reading of one DICOM file: broken rules (invalid dates, UIDs) are no matter, real damage is a sentence.

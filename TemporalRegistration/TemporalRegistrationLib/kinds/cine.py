@@ -17,6 +17,7 @@ from ..i18n import _
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.files import suffixOf, writeNodes
 from ..nodes.names import LENGTH, short
+from ..nodes.pages import pagesOf
 from ..nodes.regions import regionOf
 from ..nodes.sequences import framesOf, headerOf, isCine
 from ..nodes.tables import PROVENANCE
@@ -73,7 +74,8 @@ class CineTask:
         motion, cine = exchange.unpack_motion(folder, result["motion"]), exchange.unpack_cine(self._folder, self._cine)
         results = Results(motion, cine, self._drawn.labels, self._drawn.points)
         exchange.unpack_results(folder, result["results"], results)
-        return (yield from motionSteps(results, self.sequenceNode, self._drawn))
+        pages = [folder / name for name in result["pages"]]
+        return (yield from motionSteps(results, self.sequenceNode, self._drawn, pages))
 
 
 class CineKind(Kind):
@@ -158,6 +160,7 @@ class CineKind(Kind):
         if shown.compare == views.SIDE_BY_SIDE:
             layouts.fillComparison(moving, compensated, nodes.proxy(nodes.difference))
             layouts.showDifferenceLegend(nodes.proxy(nodes.difference))
+        layouts.fillSegments(nodes.segments)
         ndim = self.ndim(nodes)
         for name, proxy in overlays.items():
             display.showOverlay(proxy, MAPS[name], ndim, proxy is foreground, shown.above)
@@ -176,7 +179,7 @@ class CineKind(Kind):
         return nodes
 
     def export(self, nodes: MotionNodes, folder: str | Path, doubtful: float = doubts.DOUBTFUL_MM) -> Path:
-        """Write sequences (.seq.nrrd), curves (.csv) and report.json into a folder "<cine> motion" of ``folder``.
+        """Write sequences (.seq.nrrd), curves (.csv), report.pdf, .png and .json into "<cine> motion" in ``folder``.
 
         An earlier export of the same name is replaced; either everything is written or nothing is changed. Frames whose
         uncertainty is above ``doubtful`` mm are reported as doubtful.
@@ -195,7 +198,7 @@ class CineKind(Kind):
             "sizes": doubts.sizesText(nodes.sizes).splitlines() if nodes.sizes is not None else [],
             "provenance": json.loads(nodes.table.GetAttribute(PROVENANCE) or "{}"),
         }
-        return writeNodes(folder, f"{name} motion", files, report)
+        return writeNodes(folder, f"{name} motion", files, report, pagesOf(nodes.pages))
 
 
 _FILES = {"labelUncertainty": "uncertainty"}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import slicer
@@ -28,6 +29,7 @@ from ..i18n import _
 from ..nodes import transaction
 from ..nodes.annotations import Drawn, DrawnLabels, drawnOn
 from ..nodes.names import short
+from ..nodes.pages import pagesNode, pictureNode
 from ..nodes.sequences import browserOf, emptyLike, synchronize
 from ..nodes.tables import curveTable, qualityTable
 from ..nodes.transforms import transformNodeFromField
@@ -35,6 +37,7 @@ from ..nodes.volumes import gridOfVolume, volumeNodeFromArray
 from ..show import charts, display, ellipses
 from ..steps import Steps, runSteps
 
+_SEGMENTS = "segments.png"
 _NEEDED = ("toReference", "toFrame", "table", "compensated", "difference", "jacobian")
 
 
@@ -53,6 +56,8 @@ class MotionNodes:
         toFrame : transforms that carry what lies on the reference (points, models) along to frame t;
         labels : the given labels carried to every frame (label map volumes, or segmentations);
         ellipses : the 95 % error ellipses of all followed points (models);
+        pages : the files of the report (a text node);
+        segments : the bull's-eyes (a picture, as a volume);
         table : one row a frame: its number, its index value, its quality;
         every name of ``curves.CURVES``: tables (``sizes``, ``labelUncertainty``), with "Chart" after it their plots;
         qualityChart, motionChart : plots of the table;
@@ -72,7 +77,7 @@ class MotionNodes:
         if role in self.found:
             return self.found[role]
         curve = role.removesuffix("Chart").removesuffix("Table")
-        if role in MAPS or curve in CURVES or role in ("labels", "ellipses"):
+        if role in MAPS or curve in CURVES or role in ("labels", "ellipses", "pages", "segments"):
             return None
         raise AttributeError(f"The results of a cine have no '{role}'.")
 
@@ -155,8 +160,10 @@ def addResults(
     return runSteps(motionSteps(results, sequenceNode, drawn), whole.part(0.5, 1.0))
 
 
-def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn) -> Steps[MotionNodes]:
-    """``addResults`` of what was computed already, in steps.
+def motionSteps(
+    results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, drawn: Drawn, pages: Sequence[Path] = ()
+) -> Steps[MotionNodes]:
+    """``addResults`` of what was computed already, in steps; ``pages`` are the files of the report.
 
     The scene changes in one step. Those after it, of fraction 1, only remove the results of a former run.
     """
@@ -173,19 +180,27 @@ def motionSteps(results: Results, sequenceNode: slicer.vtkMRMLSequenceNode, draw
         for role, entry in results.maps.items()
         if entry.kind != IMAGE
     }
+    report = {"pages": pagesNode(pages, _("{name} report").format(name=name))} if pages else {}
+    for path in pages:
+        if path.name == _SEGMENTS:
+            report["segments"] = pictureNode(path, _("{name} segments").format(name=name))
     old = transaction.findResults(sequenceNode)
     with transaction.batch(), _silently(sequenceNode):
         with transaction.allOrNothing():
             browser = browserOf(sequenceNode)
-            for node in (*built.values(), quality, *tables.values(), *colors.values()):
+            for node in (*built.values(), quality, *tables.values(), *colors.values(), *report.values()):
                 transaction.addResult(node, sequenceNode)
             proxies = synchronize(browser, built)
             plots = charts.addCharts(name, quality, tables, grid)
             listed = [quality, *tables.values(), *plots.values()]
+            if "segments" in report:
+                report["segments"].CreateDefaultDisplayNodes()
             _arrange(browser.GetProxyNode(sequenceNode), proxies, listed, colors, results)
         roles = {f"{curve}Table": node for curve, node in tables.items()}
         shown = {f"{role}Proxy": node for role, node in proxies.items()}
-        transaction.handOver(sequenceNode, old, {**built, **shown, "table": quality, **roles, **colors, **plots})
+        transaction.handOver(
+            sequenceNode, old, {**built, **shown, "table": quality, **roles, **colors, **plots, **report}
+        )
     yield from transaction.removeSteps(old)
     return motionNodesOf(sequenceNode)
 

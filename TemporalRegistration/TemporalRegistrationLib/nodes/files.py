@@ -23,11 +23,16 @@ def suffixOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> str:
 
 
 def writeNodes(
-    home: str | Path, title: str, files: Mapping[str, slicer.vtkMRMLStorableNode], report: Mapping[str, object]
+    home: str | Path,
+    title: str,
+    files: Mapping[str, slicer.vtkMRMLStorableNode],
+    report: Mapping[str, object],
+    others: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write nodes by their file names, and ``report.json``, into a folder in ``home``, which may be there from earlier.
+    """Write nodes by their file names, ``others`` as they are, and ``report.json``, into a folder in ``home``.
 
-    Whatever ``title`` is, as nodes have names of any kind, the folder is named after it, and lies in ``home``.
+    The folder may be there from earlier. Whatever ``title`` is, as nodes have names of any kind, the folder is named
+    after it, and lies in ``home``.
 
     Returns the folder.
 
@@ -39,6 +44,8 @@ def writeNodes(
     with own_folder(folder) as work, writing(folder):
         for name, node in files.items():
             _save(node, work / name)
+        for name, content in (others or {}).items():
+            (work / name).write_bytes(content)
         (work / _REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return folder
 

@@ -27,6 +27,7 @@ from .names import nameNotes, nodeName
 from .volumes import colourNotes, gridOfVolume, pixelsOfVolume, volumeNodeFromArray
 
 IMAGES = ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")
+_STUDY_DATE = "TemporalRegistration.StudyDate"
 _FRAME = "frame"  # the index of frames that are numbered on purpose
 _MULTIVOLUME = ("FrameLabels", "FrameIdentifyingDICOMTagName", "FrameIdentifyingDICOMTagUnits", "ParseStrategy")
 
@@ -80,7 +81,8 @@ def cineFromSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> Cine:
     grid = gridOfVolume(sequenceNode.GetNthDataNode(0))
     times, notes = _times(sequenceNode)
     notes += colourNotes(sequenceNode.GetNthDataNode(0), name) + nameNotes(sequenceNode)
-    return Cine(np.stack(frames), grid, times, name=name, notes=notes)
+    day = sequenceNode.GetAttribute(_STUDY_DATE) or ""
+    return Cine(np.stack(frames), grid, times, name=name, notes=notes, study_date=day)
 
 
 def headerOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[dict[str, object], tuple[str, ...]]:
@@ -88,7 +90,8 @@ def headerOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> tuple[dict[str, object
     node = sequenceNode.GetNthDataNode(0)
     name = sequenceNode.GetName() or "sequence"
     times, notes = _times(sequenceNode)
-    header = cine_header(gridOfVolume(node), None if times is None else times.tolist(), name)
+    day = sequenceNode.GetAttribute(_STUDY_DATE) or ""
+    header = cine_header(gridOfVolume(node), None if times is None else times.tolist(), name, day)
     return header, notes + colourNotes(node, name) + nameNotes(sequenceNode)
 
 
@@ -148,6 +151,7 @@ def cineSteps(cine: Cine) -> Steps[slicer.vtkMRMLSequenceNode]:
     sequenceNode.SetName(nodeName(cine.name))
     sequenceNode.SetIndexName("time" if cine.time_unit else _FRAME)
     sequenceNode.SetIndexUnit(cine.time_unit)
+    sequenceNode.SetAttribute(_STUDY_DATE, cine.study_date or None)
     step = float(np.median(np.diff(cine.times))) if len(cine) > 1 else 1.0
     if len(cine) > 1:
         # frames are told apart by their index value, to within this tolerance

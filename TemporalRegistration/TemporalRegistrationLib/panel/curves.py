@@ -8,7 +8,9 @@ import vtk
 from ..kinds import KINDS
 from ..nodes import transaction
 from ..nodes.tables import shownTable
-from ..show import charts, doubts
+from ..show import charts, doubts, layouts
+
+_FIRST = "strain"  # the chart that is chosen where there is one of it
 
 
 class CurvesPart:
@@ -71,13 +73,18 @@ class CurvesPart:
         for role, title in charts.titles().items():
             if getattr(cine, f"{role}Chart") is not None:
                 self._ui.chartComboBox.addItem(title, role)
+        self._ui.chartComboBox.setCurrentIndex(max(0, self._ui.chartComboBox.findData(_FIRST)))
 
     def _onShowCurves(self, _checked: bool = False) -> None:
         """Show the chosen chart, and let a click on a curve go to its frame."""
         manager, role = slicer.app.layoutManager(), self._ui.chartComboBox.currentData
         if manager is None or role is None:
             return
-        slicer.modules.plots.logic().ShowChartInLayout(getattr(self._nodes, f"{role}Chart"))
+        chart = getattr(self._nodes, f"{role}Chart")
+        if self._nodes.segments is not None:
+            layouts.showSegments(self._nodes.segments, chart)
+        else:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
         if self._plotView is None:
             self._plotView = manager.plotWidget(0).plotView()
             self._plotView.connect("dataSelected(vtkStringArray*,vtkCollection*)", self._onCurveClicked)

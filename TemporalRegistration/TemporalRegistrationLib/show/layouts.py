@@ -1,4 +1,4 @@
-"""A layout of three linked slice views: the moving images, those with the motion taken out, and the difference."""
+"""Layouts of our own: moving images, those with the motion taken out and the difference; curves and bull's-eyes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import vtk
 from ..i18n import _
 from . import views
 
-COMPARISON = 7310  # any number that no other layout has
+COMPARISON, SEGMENTS = 7310, 7311  # any numbers that no other layouts have
 DIFFERENCE = "TemporalRegistrationDifference"
 VIEWS = {
     "TemporalRegistrationMoving": lambda: _("M"),
@@ -19,6 +19,23 @@ VIEWS = {
 _SLICE_AXIS = 2
 # the axis of a volume across which a view looks, by the view's name; all others look at the slices
 _NORMALS = {"Yellow": 0, "Green": 1}
+
+
+SEGMENTS_VIEW = "TemporalRegistrationSegments"
+
+
+def _segmentsDescription() -> str:
+    """The images beside the curves and the bull's-eyes."""
+    return (
+        '<layout type="horizontal" split="true"><item><view class="vtkMRMLSliceNode" singletontag="Red"/></item>'
+        '<item><layout type="vertical" split="true">'
+        '<item><view class="vtkMRMLPlotViewNode" singletontag="PlotView1">'
+        '<property name="viewlabel" action="default">P</property></view></item>'
+        f'<item><view class="vtkMRMLSliceNode" singletontag="{SEGMENTS_VIEW}">'
+        '<property name="orientation" action="default">Axial</property>'
+        f'<property name="viewlabel" action="default">{_("B")}</property>'
+        f'<property name="viewgroup" action="default">{SEGMENTS}</property></view></item></layout></item></layout>'
+    )
 
 
 def _description() -> str:
@@ -37,12 +54,13 @@ _before: int | None = None
 
 
 def register() -> None:
-    """Make the comparison known: a scene that was saved in it would be shown without views otherwise."""
+    """Make the layouts known: a scene that was saved in one would be shown without views otherwise."""
     manager = slicer.app.layoutManager()
     if manager is not None:
         layoutNode = manager.layoutLogic().GetLayoutNode()
-        if not layoutNode.IsLayoutDescription(COMPARISON):
-            layoutNode.AddLayoutDescription(COMPARISON, _description())
+        for number, description in ((COMPARISON, _description), (SEGMENTS, _segmentsDescription)):
+            if not layoutNode.IsLayoutDescription(number):
+                layoutNode.AddLayoutDescription(number, description())
 
 
 def showComparison(on: bool) -> None:
@@ -88,6 +106,34 @@ def fitComparison() -> None:
         fit(volume)
 
 
+def showSegments(segments: slicer.vtkMRMLVolumeNode, chart: slicer.vtkMRMLPlotChartNode) -> None:
+    """Show a chart and the picture of the bull's-eyes beside the images."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    register()
+    manager.setLayout(SEGMENTS)
+    manager.plotWidget(0).mrmlPlotViewNode().SetPlotChartNodeID(chart.GetID())
+    fillSegments(segments)
+
+
+def fillSegments(segments: slicer.vtkMRMLVolumeNode | None) -> None:
+    """Keep the picture in its view, where that is shown: what is shown in all views would cover it."""
+    manager = slicer.app.layoutManager()
+    composite = slicer.mrmlScene.GetSingletonNode(SEGMENTS_VIEW, "vtkMRMLSliceCompositeNode")
+    if segments is None or manager is None or manager.layout != SEGMENTS or composite is None:
+        return
+    changed = composite.GetBackgroundVolumeID() != segments.GetID()
+    composite.SetLinkedControl(False)
+    composite.SetBackgroundVolumeID(segments.GetID())
+    composite.SetForegroundVolumeID(None)
+    composite.SetLabelVolumeID(None)
+    if changed:
+        widget = manager.sliceWidget(SEGMENTS_VIEW)
+        widget.mrmlSliceNode().SetOrientationToAxial()
+        widget.sliceLogic().FitSliceToBackground()
+
+
 def _sliceNodes() -> list[slicer.vtkMRMLSliceNode]:
     return slicer.util.getNodesByClass("vtkMRMLSliceNode")
 
@@ -119,6 +165,8 @@ def fit(volume: slicer.vtkMRMLVolumeNode) -> None:
     axes = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(axes)
     for name in manager.sliceViewNames():
+        if name == SEGMENTS_VIEW:
+            continue
         widget = manager.sliceWidget(name)
         widget.mrmlSliceNode().RotateToAxes(axes, _SLICE_AXIS if isSlice else _NORMALS.get(name, _SLICE_AXIS))
         widget.sliceLogic().FitSliceToBackground()
