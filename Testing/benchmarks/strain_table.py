@@ -94,9 +94,7 @@ def correlation(case: Case, motion: Motion) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--methods", nargs="+", default=["default", "greedy", "demons"], help="'default' and its like are ours"
-    )
+    parser.add_argument("--methods", nargs="+", default=["default", "greedy", "demons"])
     parser.add_argument("--kinds", nargs="+", default=["short-axis"])
     parser.add_argument("--cases", type=int, default=3)
     parser.add_argument("--frames", type=int)
