@@ -195,7 +195,7 @@ def test_intervals_hold_what_errors_of_that_size_do():
     for error in sample_errors(motion.covariance, motion.grid.array_spacing, 8.0, 60, seed=77):
         field = motion.displacement + error / np.reshape(motion.grid.array_spacing, (-1, 1, 1)).astype(np.float32)
         wrong = Motion(motion.grid, 0, field, motion.inverse, motion.times, cyclic=True, covariance=motion.covariance)
-        noisy = strain_of(Results(wrong, found.cine, labels), HeartSettings(samples=32))
+        noisy = strain_of(Results(wrong, found.cine, labels), HeartSettings(samples=32, correlation=8.0))
         for key, true in truth.segment_curves.items():
             low, high = noisy.segment_curves[key].interval[1]
             held.append(low <= true.values[1] <= high)
