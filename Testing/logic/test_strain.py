@@ -114,7 +114,7 @@ def test_a_contracting_ring_has_its_closed_forms():
         found = deformation.along(gradient, strain.axes.directions[name])
         assert abs(found - truth)[core].max() < 2e-3
         assert abs(found - truth)[core].mean() < 1e-3
-    # lengths: of the circles that were drawn, to a tenth of a percent
+    # lengths: of the circles that were drawn, whose borders are known to parts of a pixel
     for line, r in (("endocardial", 20.0), ("mid-wall", 25.0), ("epicardial", 30.0)):
         expected = 100 * (np.sqrt(r**2 - c) / r - 1)
         assert strain.curve("GCS", f"length of the {line} line").values[1] == pytest.approx(expected, abs=0.5)
