@@ -112,12 +112,11 @@ def test_a_contracting_ring_has_its_closed_forms():
         ("radial", (radius**2 / np.maximum(radius**2 - c, 1) - 1) / 2),
     ):
         found = deformation.along(gradient, strain.axes.directions[name])
-        assert abs(found - truth)[core].max() < 2e-3
-        assert abs(found - truth)[core].mean() < 1e-3
+        assert abs(found - truth)[core].max() < 1e-3
     # lengths: of the circles that were drawn, whose borders are known to parts of a pixel
     for line, r in (("endocardial", 20.0), ("mid-wall", 25.0), ("epicardial", 30.0)):
         expected = 100 * (np.sqrt(r**2 - c) / r - 1)
-        assert strain.curve("GCS", f"length of the {line} line").values[1] == pytest.approx(expected, abs=0.5)
+        assert strain.curve("GCS", f"length of the {line} line").values[1] == pytest.approx(expected, abs=0.1)
     assert strain.curve("cavity area").values == pytest.approx([np.pi * 400, np.pi * (400 - c)], rel=0.02)
     assert strain.curve("wall thickness").values[0] == pytest.approx(10.0, abs=0.1)
     assert strain.systole == 1
