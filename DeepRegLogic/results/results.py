@@ -131,7 +131,8 @@ class Results:
                     f"The motion of '{self.motion.name}' has no uncertainty; register with a probabilistic model."
                 )
             if entry.direction and entry.direction not in self.strain_directions:
-                raise InputError(f"There is no {entry.title.lower()} here: {self.strain_content['note']}")
+                why = self.strain_content.get("note", "the view of the heart does not have that direction.")
+                raise InputError(f"There is no {entry.title.lower()} here: {why}")
             self._maps[name] = entry.compute(self)
         return self._maps[name]
 

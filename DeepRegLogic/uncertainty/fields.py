@@ -28,7 +28,7 @@ def sample_errors(
     generator = torch.Generator().manual_seed(seed)
     sigmas = [length / np.sqrt(2) / s for s in spacing]
     sigma_time = duration * frames / np.sqrt(2)
-    margins = [int(np.ceil(3 * s)) if n > 1 else 0 for s, n in zip(sigmas, spatial, strict=True)]
+    margins = [int(np.ceil(1.5 * s)) if n > 1 else 0 for s, n in zip(sigmas, spatial, strict=True)]
     wide = [n + 2 * m for n, m in zip(spatial, margins, strict=True)]
     around = int(np.ceil(3 * sigma_time))
     noise = torch.randn((count * ndim, frames + 2 * around, *wide), generator=generator)

@@ -112,12 +112,11 @@ def test_a_contracting_ring_has_its_closed_forms():
         ("radial", (radius**2 / np.maximum(radius**2 - c, 1) - 1) / 2),
     ):
         found = deformation.along(gradient, strain.axes.directions[name])
-        assert abs(found - truth)[core].max() < 2e-3
-        assert abs(found - truth)[core].mean() < 1e-3
-    # lengths: of the circles that were drawn, to a tenth of a percent
+        assert abs(found - truth)[core].max() < 1e-3
+    # lengths: of the circles that were drawn, whose borders are known to parts of a pixel
     for line, r in (("endocardial", 20.0), ("mid-wall", 25.0), ("epicardial", 30.0)):
         expected = 100 * (np.sqrt(r**2 - c) / r - 1)
-        assert strain.curve("GCS", f"length of the {line} line").values[1] == pytest.approx(expected, abs=0.5)
+        assert strain.curve("GCS", f"length of the {line} line").values[1] == pytest.approx(expected, abs=0.1)
     assert strain.curve("cavity area").values == pytest.approx([np.pi * 400, np.pi * (400 - c)], rel=0.02)
     assert strain.curve("wall thickness").values[0] == pytest.approx(10.0, abs=0.1)
     assert strain.systole == 1
@@ -195,7 +194,7 @@ def test_intervals_hold_what_errors_of_that_size_do():
     for error in sample_errors(motion.covariance, motion.grid.array_spacing, 8.0, 60, seed=77):
         field = motion.displacement + error / np.reshape(motion.grid.array_spacing, (-1, 1, 1)).astype(np.float32)
         wrong = Motion(motion.grid, 0, field, motion.inverse, motion.times, cyclic=True, covariance=motion.covariance)
-        noisy = strain_of(Results(wrong, found.cine, labels), HeartSettings(samples=32))
+        noisy = strain_of(Results(wrong, found.cine, labels), HeartSettings(samples=32, correlation=8.0))
         for key, true in truth.segment_curves.items():
             low, high = noisy.segment_curves[key].interval[1]
             held.append(low <= true.values[1] <= high)
@@ -307,3 +306,99 @@ def test_directions_of_thin_and_thick_rings_point_outward():
         axes = cardiac_axes(ring(places, 20.0, outer) == 2, grid)
         outward = (axes.directions["radial"] * places / np.hypot(*places)).sum(0)[axes.wall]
         assert np.degrees(np.arccos(np.clip(outward, -1, 1))).mean() < 3.0
+
+
+def test_results_have_strain_by_name_and_another_process_has_the_same(phantom, tmp_path):
+    from DeepRegLogic.service.exchange import pack_results, unpack_results
+
+    motion = with_covariance(phantom.motion, 0.2)
+    labels = Labels.of_map(phantom.labels[0], phantom.label_names)
+    results = Results(motion, phantom.cine, labels, heart=HeartSettings(samples=8))
+    strain = results.strain
+    curve = results.curve("strain")["GCS"]
+    assert curve.shape == (12, 3)
+    np.testing.assert_array_equal(curve[:, 0], strain.curve("GCS").values)
+    assert {"circumferentialStrain", "radialStrain"} <= set(results.maps)
+    assert "longitudinalStrain" not in results.maps
+    colored = results.map("circumferentialStrain")
+    assert colored[strain.systole][strain.axes.wall].mean() == pytest.approx(curve[strain.systole, 0], abs=1e-3)
+    assert not colored[:, ~strain.axes.wall].any()
+    with pytest.raises(InputError, match="There is no longitudinal strain here"):
+        results.map("longitudinalStrain")
+    again = unpack_results(tmp_path, pack_results(tmp_path, results), Results(motion, phantom.cine, labels))
+    assert again.strain_content == results.strain_content
+    np.testing.assert_array_equal(
+        again.curve("segmentStrain")["7 mid anterior"], results.curve("segmentStrain")["7 mid anterior"]
+    )
+    assert "strain" not in again.__dict__
+    without = Results(motion, phantom.cine, Labels.of_map((phantom.labels[0] == 1).astype(np.uint8)))
+    assert without.strain is None
+    assert without.strain_content == {"note": "no label is that of the myocardium."}
+    assert without.curve("strain") == {}
+
+
+def test_the_worker_measures_strain_of_a_motion_that_is_there(phantom, tmp_path):
+    import json
+
+    from DeepRegLogic.progress import CancelToken
+    from DeepRegLogic.service.calls import CALLS
+    from DeepRegLogic.service.exchange import pack_drawn, pack_motion, unpack_array
+
+    labels = Labels.of_map(phantom.labels[0], phantom.label_names)
+    arguments = {"motion": pack_motion(tmp_path, phantom.motion), **pack_drawn(tmp_path, labels, None)}
+    arguments["heart"] = {"level": "basal", "insertion": None}
+    arguments = json.loads(json.dumps(arguments))
+    found = CALLS["measure_strain"](tmp_path, arguments, progress=lambda f, t: None, cancel=CancelToken())
+    found = json.loads(json.dumps(found))
+    direct = strain_of(Results(phantom.motion, phantom.cine, labels), HeartSettings(level="basal"))
+    curves = dict(found["curves"]["strain"])
+    np.testing.assert_array_equal(unpack_array(tmp_path / "results", curves["GCS"]), direct.curve("GCS").values)
+    assert set(found["maps"]) == {"circumferentialStrain", "radialStrain"}
+    assert found["strain"]["levels"] == ["basal"]
+    assert len(found["strain"]["segments"]) == 12
+
+
+def test_the_command_writes_strain_with_units(phantom, tmp_path):
+    import csv
+    import json
+
+    from DeepRegLogic import write_cine
+    from DeepRegLogic.__main__ import main
+
+    cine, labels = phantom.cine, phantom.labels[:1].astype(np.uint8)
+    write_cine(tmp_path / "x.seq.nrrd", cine.frames, cine)
+    write_cine(tmp_path / "l.nrrd", labels, Cine(labels, cine.grid))
+    words = [
+        "register",
+        "--input",
+        tmp_path / "x.seq.nrrd",
+        "--output",
+        tmp_path / "out",
+        "--labels",
+        tmp_path / "l.nrrd",
+    ]
+    words += [
+        "--model",
+        "dragnet-cardiac",
+        "--quality",
+        "fast",
+        "--reference",
+        "0",
+        "--device",
+        "cpu",
+        "--myocardium",
+        "2",
+    ]
+    assert main([str(word) for word in words]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["strain"]["view"] == "short-axis"
+    assert any("segments have no names" in note for note in report["strain"]["notes"])
+    with open(tmp_path / "out" / "strain.csv", newline="", encoding="utf-8") as file:
+        rows = {(row["curve"], row["definition"], row["figure"]): row for row in csv.DictReader(file)}
+    row = rows["GCS", "mean of the tensor", "end-systolic"]
+    assert row["unit"] == "%"
+    assert float(row["value"]) < -2
+    assert int(row["frame"]) == report["strain"]["end_systole_frame"]
+    with open(tmp_path / "out" / "frames.csv", newline="", encoding="utf-8") as file:
+        frames = list(csv.DictReader(file))
+    assert float(frames[int(row["frame"])]["GCS percent"]) == pytest.approx(float(row["value"]), rel=1e-4)
