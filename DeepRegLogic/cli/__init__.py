@@ -8,7 +8,7 @@ from importlib import import_module
 
 from .console import run_safely
 
-COMMANDS = ("register", "evaluate", "generate", "train")
+COMMANDS = ("register", "evaluate", "generate", "train", "calibrate")
 """Modules of this package with HELP, add_arguments(parser) and run(arguments, console) -> exit code."""
 
 

@@ -105,7 +105,7 @@ class Results:
             entry = MAPS.choose(name)
             if entry.needs_covariance and self.motion.covariance is None:
                 raise InputError(
-                    f"The motion of '{self.motion.name}' has no uncertainty; register with a probabilistic model."
+                    f"The motion of '{self.motion.name}' has no uncertainty; register it with the option uncertainty."
                 )
             self._maps[name] = entry.compute(self)
         return self._maps[name]
