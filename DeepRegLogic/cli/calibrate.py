@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..uncertainty.record import IMAGES, TASKS
 from .console import Console
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", help=_MODEL)
-    what.add_argument("--refinement", choices=["cine", "pair"], help=_REFINEMENT)
-    parser.add_argument(
-        "--axes", type=int, choices=[2, 3], default=2, help="of a refinement: slices (2) or volumes (3)"
-    )
+    what.add_argument("--refinement", choices=TASKS, help=_REFINEMENT)
+    parser.add_argument("--images", choices=IMAGES, default="slice", help="of a refinement (default: slice)")
     parser.add_argument("--cines", type=int, default=3, metavar="N", help="of every kind (default: 3)")
     parser.add_argument("--dry-run", action="store_true", help="print the table and write nothing")
 
@@ -44,8 +43,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.cines < 1:
         raise InputError(f"--cines is a number of 1 or more, not {arguments.cines}.")
     if arguments.model is None:
-        pairs, name = arguments.refinement == "pair", record_name(arguments.refinement, arguments.axes)
-        fitted = calibrate_refinement(pairs, arguments.axes, arguments.cines, reporter)
+        pairs, name = arguments.refinement == "pair", record_name(arguments.refinement, arguments.images)
+        fitted = calibrate_refinement(pairs, arguments.images, arguments.cines, reporter)
         _print(name, fitted)
         if not arguments.dry_run:
             print(f"Written to {write_record(name, fitted.record())}")

@@ -1,6 +1,7 @@
 """Calibration: how much of an error goes with what a method says of its uncertainty, fitted on cines of known motion.
 
-Every kind of cine is left out once: what the others give is tested on it, and goes into a table. The calibration that
+Every kind of cine (every cine, where there is one kind) is left out once: what the others give is tested on it, and
+goes into a table. The calibration that
 is kept is fitted on all kinds.
 """
 
@@ -31,6 +32,9 @@ from .presets import Refinement, refinement_of
 from .register import integrate, pair_refinement, refined
 from .uncertain import asked_again, covariances, measured, of_refinement, refined_again
 
+KINDS = {"slice": SLICES, "stack": ("thick-slices",), "volume": ("even-volumes",)}
+"""What the refinement of each of ``record.IMAGES`` is calibrated on."""
+
 FIRST_SEED = 1_500_000
 _PIXELS = 3000  # of a cine
 _PERCENTILE = 99  # of what frames of known motion still differ by
@@ -57,10 +61,10 @@ class Fitted:
 
 
 def calibrate_refinement(
-    pairs: bool, ndim: int, count: int = 3, reporter: Reporter | None = None, seed: int = FIRST_SEED,
+    pairs: bool, images: str, count: int = 3, reporter: Reporter | None = None, seed: int = FIRST_SEED,
     frames: int = 12, size: int = 128,
 ) -> Fitted:  # fmt: skip
-    """The calibration of refined cines, or of refined pairs, of slices (``ndim`` 2) or volumes (3).
+    """The calibration of refined cines, or of refined pairs, of one of ``record.IMAGES``.
 
     They start with the default model of the task where that is for as many axes, else from no motion.
 
@@ -69,7 +73,7 @@ def calibrate_refinement(
     count : cines of every kind. seed : of the first. frames, size : of every cine.
     """
     card = next(card for card in zoo.list_models() if card.name == zoo.DEFAULTS["pair" if pairs else "cine"])
-    model = zoo.load_model(card.name) if card.ndim == ndim else None
+    model = zoo.load_model(card.name) if card.ndim == (2 if images == "slice" else 3) else None
     settings = refinement_of(True)
     assert settings is not None
 
@@ -77,7 +81,7 @@ def calibrate_refinement(
         return pair_refinement(settings, grid) if pairs else settings
 
     evidence = partial(_refined_rows, model, settings_of)
-    return _fitted(evidence, ndim, count, reporter or Reporter(), seed, 2 if pairs else frames, size)
+    return _fitted(evidence, KINDS[images], count, reporter or Reporter(), seed, 2 if pairs else frames, size)
 
 
 def calibrate_model(
@@ -99,30 +103,31 @@ def calibrate_model(
         evidence = partial(_model_rows, model, stage == "refined")
         part = reporter.part(number / len(stages), (number + 1) / len(stages))
         count_of = 2 if REGISTER not in model.card.capabilities else frames
-        found[stage] = _fitted(evidence, model.card.ndim, count, part, seed, count_of, size)
+        found[stage] = _fitted(evidence, SLICES if model.card.ndim == 2 else VOLUMES, count, part, seed, count_of, size)
     return found
 
 
 def _fitted(
-    evidence: Callable[[Known, Reporter], Rows], ndim: int, count: int, reporter: Reporter, seed: int, frames: int,
-    size: int,
+    evidence: Callable[[Known, Reporter], Rows], kinds: Sequence[str], count: int, reporter: Reporter, seed: int,
+    frames: int, size: int,
 ) -> Fitted:  # fmt: skip
-    if count < 1:
-        raise InputError(f"A calibration needs 1 cine of every kind or more, not {count}.")
-    kinds = SLICES if ndim == 2 else VOLUMES
-    size = size if ndim == 2 else size // 2
+    least = 1 if len(kinds) > 1 else 2
+    if count < least:
+        raise InputError(f"This calibration needs {least} or more cines of every kind, not {count}.")
     rows: dict[str, list[Rows]] = {kind: [] for kind in kinds}
     done = 0
     for kind in kinds:
         for number in range(count):
             part = reporter.part(done / (count * len(kinds)), (done + 1) / (count * len(kinds)))
             part(0.0, f"Calibrating on cines of known motion, {kind} {number + 1} of {count}")
-            rows[kind].append(evidence(_of_frames(known_cine(seed + done, kind, max(frames, 6), size), frames), part))
+            side = size if kind in SLICES else size // 2
+            rows[kind].append(evidence(_of_frames(known_cine(seed + done, kind, max(frames, 6), side), frames), part))
             done += 1
     table = {}
-    for kind in kinds:
-        others = [row for other in kinds if other != kind for row in rows[other]]
-        table[kind] = _figures(_fit(others), _pixels(rows[kind]))
+    groups = rows if len(kinds) > 1 else {f"{kinds[0]} {n + 1}": [row] for n, row in enumerate(rows[kinds[0]])}
+    for name, group in groups.items():
+        others = [row for other in groups if other != name for row in groups[other]]
+        table[name] = _figures(_fit(others), _pixels(group))
     on = {"kinds": list(kinds), "cines of each": count, "first seed": seed}
     return Fitted(_fit([row for each in rows.values() for row in each]), table, on)
 
@@ -193,8 +198,9 @@ def _pixels(rows: Sequence[Rows]) -> Rows:
 def _fit(rows: Sequence[Rows]) -> Calibration:
     """On pixels of all cines; what frames still differ by is known of models alone, which were made for some."""
     parts = _pixels(rows)
+    case = torch.cat([torch.full((len(row["residual"]),), number) for number, row in enumerate(rows)])
     evidence = (parts["residual"], parts["covariance"], parts.get("change"), parts.get("structure"))
-    found = fitting.fit(*evidence, voxel=parts.get("voxel"))
+    found = fitting.fit(*evidence, voxel=parts.get("voxel"), case=case)
     left = [row["left"] for row in rows if "left" in row]
     return replace(found, residual=float(np.percentile(torch.cat(left), _PERCENTILE))) if left else found
 

@@ -23,7 +23,7 @@ from ..progress import CancelToken, ProgressCallback, Reporter
 from ..results.results import Results
 from ..transformations import Transformation, unfolded
 from ..uncertainty.calibration import Calibration
-from ..uncertainty.record import recorded
+from ..uncertainty.record import images_of, recorded
 from .affine import Mask, align
 from .pair import check_pair, fractions, in_own_space, pair_cine, what_counts
 from .predict import predict, still
@@ -161,7 +161,7 @@ def follow(
         way = np.stack([*steps, displacement[1]])
     calibration, covariance = Calibration(), None
     if stiffer is not None:
-        calibration = recorded("pair" if len(cine) == 2 else "cine", cine.grid.ndim)
+        calibration = recorded("pair" if len(cine) == 2 else "cine", images_of(cine.grid))
         covariance = of_refinement(prepared, displacement, stiffer, calibration)
     elif loaded is not None and predicted.is_uncertain:
         calibration = calibration_of(loaded.card, "refined" if settings else "predicted")

@@ -12,20 +12,34 @@ from pathlib import Path
 from typing import Any
 
 from ..files import whole_file
+from ..grid import Grid
 from .calibration import Calibration
 
 RECORD = Path(__file__).with_name("calibrations.json")
 
 
-def record_name(what: str, ndim: int) -> str:
-    """The name of a record: "cine" or "pair", and the axes."""
-    return f"{what}-{ndim}d"
+TASKS = ("cine", "pair")
+IMAGES = ("slice", "stack", "volume")
+"""Images that differ in how well their motion is known: a stack's slices are more than twice as thick as its pixels."""
+
+_THICK = 2.0
+
+
+def images_of(grid: Grid) -> str:
+    """Which of ``IMAGES`` lie on a grid."""
+    if grid.ndim == 2:
+        return "slice"
+    return "stack" if max(grid.array_spacing) > _THICK * min(grid.array_spacing) else "volume"
 
 
 @lru_cache
-def recorded(what: str, ndim: int) -> Calibration:
-    """The calibration of refined cines ("cine") or pairs ("pair") of ``ndim`` axes."""
-    return Calibration(**read_record()[record_name(what, ndim)]["calibration"])
+def recorded(task: str, images: str) -> Calibration:
+    """The calibration of refined results of one of ``TASKS`` and ``IMAGES``."""
+    return Calibration(**read_record()[record_name(task, images)]["calibration"])
+
+
+def record_name(task: str, images: str) -> str:
+    return f"{task}-{images}"
 
 
 def read_record() -> dict[str, dict[str, Any]]:

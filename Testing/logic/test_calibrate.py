@@ -11,13 +11,12 @@ from made_models import card_of
 from DeepRegLogic import flow, zoo
 from DeepRegLogic.__main__ import main
 from DeepRegLogic.errors import InputError
+from DeepRegLogic.grid import Grid
 from DeepRegLogic.networks import build
 from DeepRegLogic.registration import calibrate
 from DeepRegLogic.registration.presets import PRESETS, Preset, Refinement
 from DeepRegLogic.synthetic.known import SLICES, VOLUMES, known_cine
 from DeepRegLogic.uncertainty import record
-
-SMALL = {"count": 1, "frames": 3, "size": 32}
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +53,13 @@ def test_an_unknown_kind_is_refused_by_name():
         known_cine(0, "liver")
 
 
-@pytest.mark.parametrize(("pairs", "ndim"), [(False, 2), (True, 3)])
-def test_a_refinement_is_calibrated_with_every_kind_left_out_once(pairs, ndim):
-    fitted = calibrate.calibrate_refinement(pairs, ndim, **{**SMALL, "size": 32 if ndim == 2 else 52})
-    assert set(fitted.table) == set(SLICES if ndim == 2 else VOLUMES)
+@pytest.mark.parametrize(
+    ("pairs", "images", "count", "size", "kinds"),
+    [(False, "slice", 1, 32, set(SLICES)), (True, "volume", 2, 52, {"even-volumes 1", "even-volumes 2"})],
+)
+def test_a_refinement_is_calibrated_with_every_kind_left_out_once(pairs, images, count, size, kinds):
+    fitted = calibrate.calibrate_refinement(pairs, images, count=count, frames=3, size=size)
+    assert set(fitted.table) == kinds
     for row in fitted.table.values():
         assert 0 <= row["50% ellipse"] <= row["95% ellipse"] <= 1
         assert row["error mm"] > 0
@@ -93,14 +95,20 @@ def test_what_cannot_be_calibrated_is_one_sentence(model, tmp_path, capsys):
 def test_a_record_takes_the_place_of_an_earlier_one(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "RECORD", tmp_path / "calibrations.json")
     for scale in (1.0, 2.0):
-        path = record.write_record("cine-2d", {"calibration": {"scale": scale}})
-        assert record.recorded("cine", 2).scale == scale
-    record.write_record("pair-3d", {"calibration": {"scale": 3.0}})
-    assert list(json.loads(path.read_text())) == ["cine-2d", "pair-3d"]
+        path = record.write_record("cine-slice", {"calibration": {"scale": scale}})
+        assert record.recorded("cine", "slice").scale == scale
+    record.write_record("pair-volume", {"calibration": {"scale": 3.0}})
+    assert list(json.loads(path.read_text())) == ["cine-slice", "pair-volume"]
     record.recorded.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["cine-2d", "cine-3d", "pair-2d", "pair-3d"])
-def test_the_package_has_a_calibration_of_every_refinement(name):
-    what, ndim = name.split("-")
-    assert record.recorded(what, int(ndim[0])).voxel > 0
+@pytest.mark.parametrize("task", record.TASKS)
+@pytest.mark.parametrize("images", record.IMAGES)
+def test_the_package_has_a_calibration_of_every_refinement(task, images):
+    assert record.recorded(task, images).voxel > 0
+
+
+def test_stacks_are_told_from_volumes_by_the_thickness_of_their_slices():
+    spacings = {"slice": (8.0, 2.0), "stack": (8.0, 2.0, 2.0), "volume": (3.0, 2.0, 2.0)}
+    for images, spacing in spacings.items():
+        assert record.images_of(Grid.of_array((8,) * len(spacing), spacing)) == images

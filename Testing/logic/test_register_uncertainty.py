@@ -151,7 +151,7 @@ def test_a_refinement_of_no_model_tells_when_it_is_asked(cine):
     stiffer = register_cine(
         cine, None, reference=1, refine=replace(QUICK, smoothness=4 * QUICK.smoothness), device="cpu"
     )
-    fitted = recorded("cine", 2)
+    fitted = recorded("cine", "slice")
     fields = [torch.from_numpy(np.array(each.displacement[2:3])) for each in (plain, stiffer)]
     expected = fitted(uncertainty.of_change(*fields, cine.grid), spacing=cine.grid.array_spacing)[0]
     np.testing.assert_allclose(motion.covariance[2], expected, rtol=1e-3, atol=1e-5)
