@@ -151,9 +151,10 @@ def _refined_rows(
     refine_with, settings = partial(refined, prepared, start, None), settings_of(grid)
     displacement, _ = integrate(prepared, refine_with(settings, part.part(0.0, 0.5)))
     stiffer = refined_again(refine_with, settings, part.part(0.5, 1.0))
-    covariance = of_refinement(prepared, displacement, stiffer, Calibration())
+    raw = {"covariance": Calibration(), "change": Calibration(scale=0.0, change=1.0)}
+    parts = {name: of_refinement(prepared, displacement, stiffer, each) for name, each in raw.items()}
     sides = np.diag(np.square(grid.array_spacing)).astype(np.float32).reshape(grid.ndim, grid.ndim, *[1] * grid.ndim)
-    return _rows(known, displacement, {"covariance": covariance, "voxel": np.broadcast_to(sides, covariance.shape)})
+    return _rows(known, displacement, {**parts, "voxel": np.broadcast_to(sides, parts["change"].shape)})
 
 
 def _model_rows(model: zoo.Model, refining: bool, known: Known, part: Reporter) -> Rows:
@@ -198,9 +199,8 @@ def _pixels(rows: Sequence[Rows]) -> Rows:
 def _fit(rows: Sequence[Rows]) -> Calibration:
     """On pixels of all cines; what frames still differ by is known of models alone, which were made for some."""
     parts = _pixels(rows)
-    case = torch.cat([torch.full((len(row["residual"]),), number) for number, row in enumerate(rows)])
     evidence = (parts["residual"], parts["covariance"], parts.get("change"), parts.get("structure"))
-    found = fitting.fit(*evidence, voxel=parts.get("voxel"), case=case)
+    found = fitting.fit(*evidence, voxel=parts.get("voxel"))
     left = [row["left"] for row in rows if "left" in row]
     return replace(found, residual=float(np.percentile(torch.cat(left), _PERCENTILE))) if left else found
 

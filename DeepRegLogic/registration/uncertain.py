@@ -122,16 +122,32 @@ def of_refinement(
 ) -> np.ndarray:
     """Calibrated covariance of the displacements ``[T, ndim, *grid.shape]`` of a refinement, in mm^2.
 
-    It grows with the local second moments of what a stiffer refinement differs by (``covariance.of_change``).
+    It grows with the local second moments of what a stiffer refinement differs by (``covariance.of_change``), and with
+    their mean over all that moves, the ``change`` of the calibration: a case that is hard is so everywhere a little.
     """
-    stiffer = stiffer.faded(plan.taper)
+    stiffer, grid = stiffer.faded(plan.taper), plan.cine.grid
+    scale = torch.tensor(grid.array_spacing).view(1, -1, *[1] * grid.ndim)
+    total, weight = torch.zeros(grid.ndim, grid.ndim, dtype=torch.float64), 1e-12
 
-    def of_frame(number: int) -> torch.Tensor:
+    def moments(number: int) -> torch.Tensor:
+        nonlocal total, weight
         other = stiffer[number : number + 1].displacement()
-        result = _displacement(plan, displacement, number).to(other)
-        return calibration(uncertainty.of_change(result, other, plan.cine.grid), spacing=plan.spacing)
+        result = _displacement(plan, displacement, number)
+        found = uncertainty.of_change(result.to(other), other, grid).cpu()
+        moved = (result * scale).square().sum(1)
+        total = total + (found * moved[:, None, None]).flatten(3).sum((0, 3), dtype=torch.float64)
+        weight += float(moved.sum())
+        return found
 
-    return _of_frames(plan, of_frame)
+    out = _of_frames(plan, moments)
+    everywhere = (total / weight).float().view(1, grid.ndim, grid.ndim, *[1] * grid.ndim)
+
+    def calibrated(number: int) -> torch.Tensor:
+        place: tuple[int | slice, ...] = (plan.moving[number], slice(None), slice(None), *plan.box)
+        here = torch.from_numpy(out[place])[None]
+        return calibration(here, everywhere.expand_as(here), spacing=plan.spacing)
+
+    return _of_frames(plan, calibrated)
 
 
 def measured(results: Results, calibration: Calibration) -> Results:

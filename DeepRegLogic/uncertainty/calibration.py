@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -26,7 +25,8 @@ class Calibration:
     Attributes
     ----------
     scale, floor : the floor in mm^2.
-    change : of ``covariance.of_change``, the local second moments S of what the refinement changed.
+    change : of ``covariance.of_change``, the local second moments S of what the refinement changed; where a refinement
+        was done again, of the mean of C over what moves.
     structure : of ``covariance.structure_tensor``, the local second moments G of the reference's gradient: edges pin
         the motion across them down.
     residual : the ``FrameQuality.error_after`` that 99 % of the synthetic frames stay below. A frame that fits worse is
@@ -116,13 +116,10 @@ def fit(
     structure: torch.Tensor | None = None,
     level: float = MATCHED,
     voxel: torch.Tensor | None = None,
-    case: torch.Tensor | None = None,
 ) -> Calibration:
     """The calibration for known errors: most likely shape, and of a size that ``level`` of them lie in that ellipse.
 
-    Of several cases it is the median case for which the ellipse holds that: one in which the method was lost must not
-    widen all others. The degrees of freedom are those with which the ellipses of 50, 80, 90 and 95 % hold most nearly
-    what they say, each case at its own size.
+    The degrees of freedom are those with which the ellipses of 50, 80, 90 and 95 % hold most nearly what they say.
 
     Parameters
     ----------
@@ -131,7 +128,6 @@ def fit(
     change, structure : ``[N, ndim, ndim]``, as ``Calibration`` takes them, or None.
     level : the coverage that is met exactly; the default is between the 90 and 95 % that are mostly read.
     voxel : ``[N, ndim, ndim]`` diagonal, the voxels' sides squared: then the floor is a share of them, not of 1 mm^2.
-    case : ``[N]``, the number of the case that a pixel is from; one case where it is None.
     """
     residual, covariance = residual.double(), covariance.double()
     change, structure, voxel = (None if part is None else part.double() for part in (change, structure, voxel))
@@ -165,13 +161,10 @@ def fit(
     optimiser.step(closure)
     with torch.no_grad():
         squared = mahalanobis(residual, modelled())
-        cases = [squared] if case is None else [squared[case == each] for each in case.unique()]
-        quantile = chi_squared_quantile(level, residual.shape[1])
-        factors = [float(part.kthvalue(max(math.ceil(level * len(part)), 1)).values) / quantile for part in cases]
-        factor = statistics.median(factors)
-        own = torch.cat([part / each for part, each in zip(cases, factors, strict=True)])
+        rank = max(math.ceil(level * len(squared)), 1)
+        factor = float(squared.kthvalue(rank).values) / chi_squared_quantile(level, residual.shape[1])
         scale, floor, of_change, of_structure, of_voxel = weights().tolist()
-        degrees = min(_DEGREES, key=lambda each: _off(own, residual.shape[1], each))
+        degrees = min(_DEGREES, key=lambda each: _off(squared / factor, residual.shape[1], each))
     return Calibration(
         scale=factor * scale,
         floor=factor * floor,

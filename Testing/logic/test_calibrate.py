@@ -65,7 +65,7 @@ def test_a_refinement_is_calibrated_with_every_kind_left_out_once(pairs, images,
         assert row["error mm"] > 0
     assert fitted.calibration.voxel > 0
     assert fitted.calibration.floor == 0
-    assert set(fitted.record()["calibration"]) <= {"scale", "voxel", "degrees"}
+    assert set(fitted.record()["calibration"]) <= {"scale", "change", "voxel", "degrees"}
 
 
 def test_a_models_calibration_is_written_to_its_card(model, monkeypatch, capsys):

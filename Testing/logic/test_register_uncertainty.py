@@ -152,8 +152,11 @@ def test_a_refinement_of_no_model_tells_when_it_is_asked(cine):
         cine, None, reference=1, refine=replace(QUICK, smoothness=4 * QUICK.smoothness), device="cpu"
     )
     fitted = recorded("cine", "slice")
-    fields = [torch.from_numpy(np.array(each.displacement[2:3])) for each in (plain, stiffer)]
-    expected = fitted(uncertainty.of_change(*fields, cine.grid), spacing=cine.grid.array_spacing)[0]
+    fields = [torch.from_numpy(np.array(each.displacement[[0, 2, 3]])) for each in (plain, stiffer)]
+    moments = uncertainty.of_change(*fields, cine.grid)
+    moved = fields[0].square().sum(1)[:, None, None]
+    mean = (moments * moved).sum((0, 3, 4), keepdim=True) / moved.sum()  # over all that moves
+    expected = fitted(moments, mean.expand_as(moments), spacing=cine.grid.array_spacing)[1]
     np.testing.assert_allclose(motion.covariance[2], expected, rtol=1e-3, atol=1e-5)
     assert not motion.covariance[1].any()
     assert motion.provenance["degrees_of_freedom"] == fitted.degrees
