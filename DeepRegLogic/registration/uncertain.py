@@ -123,31 +123,36 @@ def of_refinement(
     """Calibrated covariance of the displacements ``[T, ndim, *grid.shape]`` of a refinement, in mm^2.
 
     It grows with the local second moments of what a stiffer refinement differs by (``covariance.of_change``), and with
-    their mean over all that moves, the ``change`` of the calibration: a case that is hard is so everywhere a little.
+    what they are in the middle of all that moves, the ``change`` of the calibration: a hard case is unsure everywhere
+    a little.
     """
     stiffer, grid = stiffer.faded(plan.taper), plan.cine.grid
-    scale = torch.tensor(grid.array_spacing).view(1, -1, *[1] * grid.ndim)
-    total, weight = torch.zeros(grid.ndim, grid.ndim, dtype=torch.float64), 1e-12
 
     def moments(number: int) -> torch.Tensor:
-        nonlocal total, weight
         other = stiffer[number : number + 1].displacement()
-        result = _displacement(plan, displacement, number)
-        found = uncertainty.of_change(result.to(other), other, grid).cpu()
-        moved = (result * scale).square().sum(1)
-        total = total + (found * moved[:, None, None]).flatten(3).sum((0, 3), dtype=torch.float64)
-        weight += float(moved.sum())
-        return found
+        return uncertainty.of_change(_displacement(plan, displacement, number).to(other), other, grid)
 
     out = _of_frames(plan, moments)
-    everywhere = (total / weight).float().view(1, grid.ndim, grid.ndim, *[1] * grid.ndim)
+    everywhere = torch.eye(grid.ndim) * _median_where_it_moves(plan, out, displacement)
 
     def calibrated(number: int) -> torch.Tensor:
         place: tuple[int | slice, ...] = (plan.moving[number], slice(None), slice(None), *plan.box)
         here = torch.from_numpy(out[place])[None]
-        return calibration(here, everywhere.expand_as(here), spacing=plan.spacing)
+        alike = everywhere.view(1, grid.ndim, grid.ndim, *[1] * grid.ndim).expand_as(here)
+        return calibration(here, alike, spacing=plan.spacing)
 
     return _of_frames(plan, calibrated)
+
+
+def _median_where_it_moves(plan: Plan, moments: np.ndarray, displacement: np.ndarray) -> float:
+    """The median variance along an axis in mm^2, every place weighted by its squared motion."""
+    grid, place = plan.cine.grid, (plan.moving, slice(None), *plan.box)
+    scale = np.reshape(grid.array_spacing, (-1, *[1] * grid.ndim))
+    weights = np.square(displacement[place] * scale).sum(1).ravel()
+    values = np.trace(moments, axis1=1, axis2=2)[(plan.moving, *plan.box)].ravel() / grid.ndim
+    order = values.argsort()
+    rising = weights[order].cumsum()
+    return float(values[order][np.searchsorted(rising, 0.5 * rising[-1])])
 
 
 def measured(results: Results, calibration: Calibration) -> Results:

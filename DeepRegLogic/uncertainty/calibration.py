@@ -26,7 +26,7 @@ class Calibration:
     ----------
     scale, floor : the floor in mm^2.
     change : of ``covariance.of_change``, the local second moments S of what the refinement changed; where a refinement
-        was done again, of the mean of C over what moves.
+        was done again, what C is in the middle of all that moves.
     structure : of ``covariance.structure_tensor``, the local second moments G of the reference's gradient: edges pin
         the motion across them down.
     residual : the ``FrameQuality.error_after`` that 99 % of the synthetic frames stay below. A frame that fits worse is
