@@ -146,10 +146,12 @@ def of_refinement(
 
 def _median_where_it_moves(plan: Plan, moments: np.ndarray, displacement: np.ndarray) -> float:
     """The median variance along an axis in mm^2, every place weighted by its squared motion."""
-    grid, place = plan.cine.grid, (plan.moving, slice(None), *plan.box)
+    grid = plan.cine.grid
+    place: tuple[slice, ...] = (slice(None), slice(None), *plan.box)
     scale = np.reshape(grid.array_spacing, (-1, *[1] * grid.ndim))
-    weights = np.square(displacement[place] * scale).sum(1).ravel()
-    values = np.trace(moments, axis1=1, axis2=2)[(plan.moving, *plan.box)].ravel() / grid.ndim
+    weights = np.square(displacement[plan.moving][place] * scale).sum(1).ravel()
+    variances = np.trace(moments[plan.moving], axis1=1, axis2=2)[:, None]
+    values = variances[place].ravel() / grid.ndim
     order = values.argsort()
     rising = weights[order].cumsum()
     return float(values[order][np.searchsorted(rising, 0.5 * rising[-1])])
