@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ModelError
-from .files import own_folder, writing
+from .files import own_folder, whole_file, writing
 
 if TYPE_CHECKING:
     from .networks import MotionNetwork
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 USER_MODELS = "TEMPORAL_REGISTRATION_MODELS"
+
+CALIBRATED = "calibrated"
+"""What a card's ``training`` calls where its calibration comes from."""
 
 _LARGEST_CARD, _LARGEST_WEIGHTS = 10_000_000, 8_000_000_000  # bytes
 _SPACINGS = (0.01, 100.0)  # mm
@@ -52,8 +55,8 @@ class Card:
     licence : of the weights.
     sha256 : of the weights file.
     order : place in lists; the lowest is the best default.
-    calibration : of a probabilistic model, on synthetic cines: "predicted" and "refined" to the values of
-        ``calibration.Calibration``.
+    calibration : on synthetic cines: "predicted", and of a probabilistic model "refined", to the values of
+        ``calibration.Calibration``; ``training["calibrated"]`` says where it comes from.
     """
 
     name: str
@@ -235,6 +238,30 @@ def _found(name: str | Path) -> tuple[Path, Card]:
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ModelError(f"There is no model '{name}'. Models installed: {known}.{hint}")
     return folder, read_card(folder)
+
+
+def write_calibration(name: str | Path, records: Mapping[str, Mapping[str, object]]) -> Path:
+    """Put calibrations into the card of a model, and what they reach into its results; returns the card's file.
+
+    Parameters
+    ----------
+    records : "predicted", and where there is one "refined", to ``calibration``, ``fitted`` (on what) and ``table``.
+
+    Raises
+    ------
+    ModelError : there is no such model. OutputError : the card cannot be written.
+    """
+    folder, card = _found(name)
+    path = folder / CARD
+    calibration = {stage: record["calibration"] for stage, record in records.items()}
+    results = {f"calibration {stage}": record["table"] for stage, record in records.items()}
+    training = {**card.training, CALIBRATED: next(iter(records.values()))["fitted"]}
+    kept = {key: value for key, value in card.results.items() if not key.startswith("calibration ")}
+    changed = {**asdict(card), "calibration": calibration, "training": training, "results": {**kept, **results}}
+    with whole_file(path) as part:
+        part.write_text(json.dumps(changed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    clear_cache()
+    return path
 
 
 def clear_cache() -> None:

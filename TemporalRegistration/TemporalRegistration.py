@@ -350,7 +350,8 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         roi : register only what lies in this box.
         progressCallback : called with a fraction (0 to 1) and a text.
         wait : return the nodes when they are there; otherwise return the running ``Job`` at once.
-        options : further options of ``DeepRegLogic.register_cine``.
+        options : further options of ``DeepRegLogic.register_cine``: ``uncertainty`` (whether to find out how sure the
+            motion is), ``cyclic``, ``memory_gb``.
 
         Raises
         ------
@@ -383,7 +384,7 @@ class TemporalRegistrationLogic(ScriptedLoadableModuleLogic):
         fixedMask, movingMask : segmentations or label maps; only what is inside counts.
         labels : a segmentation or label map drawn on the moving volume, to be brought onto the fixed one.
         options : further options of ``DeepRegLogic.register_pair``: ``path`` (steps of the way, which is added as a
-            sequence), ``regularity`` (0 to 1, of a model that can choose), ``memory_gb``.
+            sequence), ``regularity`` (0 to 1, of a model that can choose), ``uncertainty``, ``memory_gb``.
 
         The other parameters and the errors are those of ``registerCine``.
         """

@@ -10,8 +10,18 @@ from .console import add_console, run_safely
 from .parser import PROGRAM, Parser
 
 COMMANDS = (
-    "register", "cohort", "summarise", "contours", "evaluate", "convert", "generate", "train", "models", "export",
-)  # fmt: skip
+    "register",
+    "cohort",
+    "summarise",
+    "contours",
+    "evaluate",
+    "convert",
+    "generate",
+    "train",
+    "calibrate",
+    "models",
+    "export",
+)
 """Modules of this package with HELP, add_arguments(parser) and run(arguments, console) -> exit code."""
 
 

@@ -28,6 +28,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     add("--quality", choices=list(PRESETS), help=f"how thoroughly to refine (default: {DEFAULT_QUALITY})")
     add("--similarity", choices=list(SIMILARITIES), help="what makes images alike in the refinement")
     add("--regulariser", choices=list(REGULARISERS), help="what makes motion plausible in the refinement")
+    add("--uncertainty", action="store_true", help="find out how sure the motion is (takes twice as long)")
     add("--affine", action="store_true", help=_AFFINE)
     add("--regularity", type=_fraction, metavar="0..1", help=_REGULARITY)
     add("--device", help="auto (default), cpu, cuda, cuda:1, mps")
@@ -44,6 +45,8 @@ def method_options(arguments: argparse.Namespace, pair: bool) -> dict[str, Any]:
     given = {"model": arguments.model, "refine": _refinement(arguments), "device": arguments.device}
     given |= {"memory_gb": arguments.memory_gb, "regularity": arguments.regularity}
     options = {name: value for name, value in given.items() if value is not None}
+    if arguments.uncertainty:
+        options["uncertainty"] = True
     if arguments.affine:
         options["affine"] = True
     for name in ("affine", "regularity"):

@@ -86,8 +86,11 @@ def plan(
     device: str = "auto",
     refining: bool = True,
     memory_gb: float | None = None,
+    uncertain: bool = False,
 ) -> Plan:
     """Check a cine and prepare its registration; the arguments are those of ``register_cine``.
+
+    ``refining`` and ``uncertain`` are whether it will be refined, and have a covariance.
 
     Raises
     ------
@@ -98,7 +101,7 @@ def plan(
     chosen = choose_device(device)
     start, stop = region(roi, cine)
     shape = tuple(b - a for a, b in zip(start, stop, strict=True))
-    check_memory(cine, shape, refining, memory_gb)
+    check_memory(cine, shape, refining, memory_gb, uncertain)
     if reference is None:
         reference = find_reference(cine)
     reference = whole(reference, "reference frame")
@@ -210,14 +213,17 @@ def region(roi: Region | None, cine: Cine) -> tuple[tuple[int, ...], tuple[int, 
     return start, stop
 
 
-def check_memory(cine: Cine, shape: Sequence[int], refining: bool, memory_gb: float | None) -> None:
+def check_memory(
+    cine: Cine, shape: Sequence[int], refining: bool, memory_gb: float | None, uncertain: bool = False
+) -> None:
     """Raise MemoryBudgetError when the estimated need is above ``memory_gb``, or above what there is.
 
     The estimate counts what grows with the cine: results, scaled frames, velocities, the tables of all pairs of frames
-    that smooth in time, and the refinement's work.
+    that smooth in time, the refinement's work, and covariances with the motions that they are found from.
     """
     whole, part, ndim = cine.frames.size, int(np.prod(shape)) * len(cine), cine.grid.ndim
     floats = whole * 2 * ndim + part * (2 + 3 * ndim) + (part * 4 * ndim if refining else 0)
+    floats += whole * ndim**2 + part * ndim if uncertain else 0
     require_memory(cine.name, 0.6 + (floats + 3 * len(cine) ** 2) * 4 / 1e9, memory_gb)
 
 

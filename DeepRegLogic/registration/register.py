@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import torch
 
-from .. import __version__, uncertainty, zoo
+from .. import __version__, zoo
 from ..cine import Cine, Motion
 from ..errors import InputError
+from ..grid import Grid
 from ..progress import CancelToken, ProgressCallback, Reporter
-from ..results.quality import frame_quality
 from ..results.results import Results
 from ..transformations import Transformation, unfolded
 from ..uncertainty.calibration import Calibration
+from ..uncertainty.record import images_of, recorded
 from .affine import Mask, align
 from .pair import check_pair, fractions, in_own_space, pair_cine, what_counts
 from .predict import predict, still
@@ -29,6 +31,7 @@ from .prepare import Plan, Region, plan
 from .presets import Refinement, refinement_of
 from .refine import refine as refine_motion
 from .refine import usual_levels
+from .uncertain import asked_again, calibration_of, covariances, measured, of_refinement, refined_again
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -51,6 +54,7 @@ def register_cine(
     memory_gb: float | None = None,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
+    uncertainty: bool = False,
 ) -> Motion:
     """Follow the motion from the reference frame of a cine to all its frames.
 
@@ -67,6 +71,10 @@ def register_cine(
     cyclic : whether the last frame is followed by the first; None to judge by the images.
     memory_gb : refuse work that is estimated to need more memory than this.
     progress, cancel : see ``progress.py``.
+    uncertainty : whether to find out how sure the motion is, for ``Motion.covariance``, whatever the model: a
+        refinement is done again, four times stiffer (twice the work); a model alone that does not tell is asked again
+        with mirrored images. A model with the capability "uncertainty" tells without being asked, if less well
+        of what a refinement made of it.
 
     Returns
     -------
@@ -90,7 +98,10 @@ def register_cine(
     >>> bool(motion.displacement[2, 0, 24 + 11, 24] < -1)  # the rim moves inwards, by some 3 voxels
     True
     """
-    return follow(cine, model, reference, roi, refine, device, cyclic, memory_gb, progress, cancel).motion
+    options = Options(
+        refine=refine, device=device, memory_gb=memory_gb, progress=progress, cancel=cancel, uncertainty=uncertainty
+    )
+    return follow(cine, model, reference, roi, cyclic=cyclic, **options).motion
 
 
 def follow(
@@ -107,6 +118,7 @@ def follow(
     regularity: float | None = None,
     counts: np.ndarray | None = None,
     path: int = 0,
+    uncertainty: bool = False,
 ) -> Results:
     """``register_cine`` for those who go on with the results: what was computed on the way is kept in them.
 
@@ -121,34 +133,38 @@ def follow(
         raise InputError(
             "Without a model there is nothing to do but to refine; choose a model, or switch refinement on."
         )
-    prepared = plan(cine, reference, roi, cyclic, device, settings is not None, memory_gb)
+    prepared = plan(cine, reference, roi, cyclic, device, settings is not None, memory_gb, uncertainty)
     loaded = zoo.load_model(model, str(prepared.images.device)) if model is not None else None
-    found: Transformation = still(prepared)
-    predicted = found
+    start: Transformation = still(prepared)
+    predicted = start
     if loaded is not None:
-        predicted = predict(prepared, loaded, reporter.part(0.05, 0.3 if settings else 0.8), regularity)
-        found = predicted.without_covariance()
+        asking = reporter.part(0.05, 0.25 if settings else 0.4 if uncertainty else 0.8)
+        predicted = predict(prepared, loaded, asking, regularity)
+        start = predicted.without_covariance()
+        if uncertainty and not settings and not predicted.is_uncertain:
+            predicted = asked_again(prepared, loaded, predicted, reporter.part(0.4, 0.85), regularity)
     elif regularity is not None:
         raise InputError("Without a model there is no regularity to choose; set the smoothness of the refinement.")
+    found, stiffer = start, None
     if settings is not None:
-        found = refine_motion(
-            prepared.images[prepared.reference][None],
-            prepared.images[prepared.moving],
-            found,
-            settings,
-            prepared.times,
-            prepared.spacing,
-            reporter.part(0.3 if loaded else 0.05, 0.85),
-            None if counts is None else torch.from_numpy(counts[prepared.box])[None, None].to(prepared.images),
-        )
+        weights = None if counts is None else torch.from_numpy(counts[prepared.box])[None, None].to(prepared.images)
+        refine_with = partial(refined, prepared, start, weights)
+        begin = 0.25 if loaded else 0.05
+        end = begin + (0.85 - begin) / 2 if uncertainty else 0.85
+        found = refine_with(settings, reporter.part(begin, end))
+        if uncertainty:
+            stiffer = refined_again(refine_with, settings, reporter.part(end, 0.85))
     displacement, inverse = integrate(prepared, found, reporter.part(0.85, 0.94))
     way = None
     if path:
         steps = [integrate(prepared, found.at(s))[0][1] for s in fractions(path)[:-1]]
         way = np.stack([*steps, displacement[1]])
     calibration, covariance = Calibration(), None
-    if loaded is not None and predicted.is_uncertain:
-        calibration = Calibration(**loaded.card.calibration.get("refined" if settings else "predicted", {}))
+    if stiffer is not None:
+        calibration = recorded("pair" if len(cine) == 2 else "cine", images_of(cine.grid))
+        covariance = of_refinement(prepared, displacement, stiffer, calibration)
+    elif loaded is not None and predicted.is_uncertain:
+        calibration = calibration_of(loaded.card, "refined" if settings else "predicted")
         covariance = covariances(prepared, predicted, displacement if settings else None, calibration)
     reporter(0.95, "Measuring the quality of every frame")
     motion = Motion(
@@ -168,6 +184,7 @@ def follow(
             "weights_sha256": loaded.card.sha256 if loaded else None,
             "refinement": asdict(settings) if settings else None,
             "regularity": regularity,
+            "uncertainty": uncertainty,
             "region": [list(prepared.start), list(prepared.stop)] if roi is not None else None,
             "device": str(prepared.images.device),
         },
@@ -175,6 +192,14 @@ def follow(
     results = measured(Results(motion, cine), calibration)
     reporter(1.0, "Done")
     return results.noting(seconds=round(time.perf_counter() - started, 3))
+
+
+def refined(
+    plan: Plan, start: Transformation, weights: torch.Tensor | None, settings: Refinement, reporter: Reporter
+) -> Transformation:
+    """The motion of all moving frames, refined from ``start``; see ``refine.refine``."""
+    reference, frames = plan.images[plan.reference][None], plan.images[plan.moving]
+    return refine_motion(reference, frames, start, settings, plan.times, plan.spacing, reporter, weights)
 
 
 class Options(TypedDict, total=False):
@@ -185,6 +210,7 @@ class Options(TypedDict, total=False):
     memory_gb: float | None
     progress: ProgressCallback | None
     cancel: CancelToken | None
+    uncertainty: bool
 
 
 class PairOptions(Options, total=False):
@@ -214,7 +240,7 @@ def register_pair(fixed: Cine, moving: Cine, model: str | None = PAIR_MODEL, **o
     fixed_mask, moving_mask : only what is inside counts in the affine step and in the refinement; each on its own grid.
     regularity : from 0 (soft) to 1 (stiff), of a model with that capability.
     path : into how many steps the way of the motion is divided, for ``Motion.path``; 0 for none.
-    model, roi, refine, device, memory_gb, progress, cancel : see ``register_cine``.
+    model, roi, refine, device, memory_gb, progress, cancel, uncertainty : see ``register_cine``.
 
     Raises
     ------
@@ -252,10 +278,7 @@ def follow_pair(
     started = time.perf_counter()
     settings = refinement_of(refine)
     if settings is not None:
-        settings = replace(settings, smoothness=_PAIR_SMOOTHNESS * settings.smoothness)
-        if fixed.grid.ndim == 3:
-            levels = settings.levels or usual_levels(min(fixed.grid.shape[-2:]), _PAIR_LARGE)
-            settings = replace(settings, levels=levels, sigma=_PAIR_SIGMA * settings.sigma)
+        settings = pair_refinement(settings, fixed.grid)
     reporter, matrix = Reporter(progress, cancel), None
     check_pair(fixed, moving)
     if affine:
@@ -265,6 +288,15 @@ def follow_pair(
     options |= {"refine": settings or False, "cyclic": False, "counts": counts}
     results = follow(pair_cine(fixed, moving, matrix), model, 0, roi, progress=reporter, cancel=cancel, **options)
     return in_own_space(results, fixed, moving, matrix).noting(seconds=round(time.perf_counter() - started, 3))
+
+
+def pair_refinement(settings: Refinement, grid: Grid) -> Refinement:
+    """What a refinement of cines becomes for a pair."""
+    settings = replace(settings, smoothness=_PAIR_SMOOTHNESS * settings.smoothness)
+    if grid.ndim == 2:
+        return settings
+    levels = settings.levels or usual_levels(min(grid.shape[-2:]), _PAIR_LARGE)
+    return replace(settings, levels=levels, sigma=_PAIR_SIGMA * settings.sigma)
 
 
 @torch.inference_mode()
@@ -289,46 +321,3 @@ def integrate(
                     f"The motion of '{plan.cine.name}' came to no number; choose another model or quality."
                 )
     return displacement, inverse
-
-
-@torch.inference_mode()
-def covariances(
-    plan: Plan, predicted: Transformation, refined: np.ndarray | None, calibration: Calibration
-) -> np.ndarray:
-    """Calibrated covariance of all displacements in mm^2, from that of a prediction.
-
-    It is that of the prediction's displacement, with the structure of the reference image that pins it down; after a
-    refinement, which gave the displacements ``refined``, also with what that changed nearby. All are weighted so that
-    it holds the errors that remain on synthetic cines (the calibrations "predicted" and "refined" of the card).
-    """
-    grid = plan.cine.grid
-    out = np.zeros((len(plan.cine), grid.ndim, grid.ndim, *grid.shape), np.float32)
-    structure = uncertainty.structure_tensor(plan.images[plan.reference : plan.reference + 1], grid)
-    predicted = predicted.faded(plan.taper)
-    for number, frame in enumerate(plan.moving):
-        before, covariance = predicted[number : number + 1].with_covariance()
-        change = None
-        if refined is not None:
-            place: tuple[int | slice, ...] = (frame, slice(None), *plan.box)
-            after = torch.from_numpy(refined[place]).to(before)[None]
-            change = uncertainty.of_change(before, after, grid)
-        calibrated = calibration(uncertainty.to_mm2(covariance, grid), change, structure)
-        whole: tuple[int | slice, ...] = (frame, slice(None), slice(None), *plan.box)
-        out[whole] = calibrated[0].cpu().numpy()
-    return out
-
-
-def measured(results: Results, calibration: Calibration) -> Results:
-    """The results with the quality of every frame.
-
-    Covariances grow at frames that fit worse than synthetic ones do, which are named as unlike the training images.
-    """
-    motion = results.motion
-    quality = frame_quality(results)
-    if motion.covariance is None:
-        return results.with_motion(replace(motion, quality=quality))
-    factors = np.array([calibration.inflation(frame.error_after) for frame in quality], np.float32)
-    unlike = [int(t) for t in np.flatnonzero(factors > 1)]
-    wider = motion.covariance * factors.reshape(-1, *[1] * (motion.covariance.ndim - 1))
-    provenance = {**motion.provenance, "unlike_training": unlike}
-    return results.with_motion(replace(motion, quality=quality, covariance=wider, provenance=provenance))

@@ -11,6 +11,7 @@ import torch
 
 from .. import flow
 from ..cine import Cine, Motion
+from ..errors import InputError
 from ..results.quality import frame_quality
 from ..results.results import Results
 from .prepare import Region
@@ -55,6 +56,8 @@ def register_sequence(
     >>> bool(first.displacement[1, 0, 24 + 11, 24] > second.displacement[1, 0, 24 + 10, 24])  # one voxel, then two
     True
     """
+    if options.get("uncertainty"):
+        raise InputError("The steps from frame to frame have no uncertainty; register the whole cine for one.")
     return tuple(_steps(follow(cine, model, reference, roi, cyclic=cyclic, **options)))
 
 

@@ -128,7 +128,7 @@ class Results:
             entry = MAPS.choose(name)
             if entry.needs_covariance and self.motion.covariance is None:
                 raise InputError(
-                    f"The motion of '{self.motion.name}' has no uncertainty; register with a probabilistic model."
+                    f"The motion of '{self.motion.name}' has no uncertainty; register it with the option uncertainty."
                 )
             if entry.direction and entry.direction not in self.strain_directions:
                 why = self.strain_content.get("note", "the view of the heart does not have that direction.")

@@ -173,6 +173,8 @@ def _export(
         steps = int(path.stem.removeprefix("best-step="))
     configuration = task.configuration
     source = configuration.data
+    # better than none, and the same network knew nearly the same
+    inherited = zoo.load_model(configuration.start).card.calibration if configuration.start else {}
     card = zoo.Card(
         name=configuration.name,
         title=configuration.title,
@@ -193,6 +195,7 @@ def _export(
             "steps": steps,
             "batch": batch,
             **_protocol(trained, configuration.optimiser.published),
+            **({zoo.CALIBRATED: f"inherited from '{configuration.start}'; calibrate anew"} if inherited else {}),
             "version": __version__,
             "commit": _commit(),
             "configuration": json.loads(json.dumps(asdict(configuration))),
@@ -204,6 +207,7 @@ def _export(
         },
         order=configuration.order,
         extent=source.extent,
+        calibration=inherited,
     )
     return zoo.save_model(folder, task.network, card, configuration.half) if trainer.is_global_zero else card
 

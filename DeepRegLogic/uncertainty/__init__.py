@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         structure_tensor,
         to_mm2,
     )
-    from .gaussian import chi_squared_quantile, gaussian_nll, kl_gaussian, kl_motion, mahalanobis
+    from .gaussian import chi_squared_quantile, gaussian_nll, kl_gaussian, kl_motion, mahalanobis, squared_radius
     from .sampling import drawn, dropout, flips, mixture_moments, sampled, velocity_posterior
 
 _MODULES = {
@@ -32,7 +32,7 @@ _MODULES = {
     **dict.fromkeys(("LEAST_ENTROPY", "compose", "deviations", "entropy", "of_change", "of_inverse"), "covariance"),
     **dict.fromkeys(("of_points", "propagate_covariance", "resize", "structure_tensor", "to_mm2"), "covariance"),
     **dict.fromkeys(("chi_squared_quantile", "gaussian_nll", "kl_gaussian", "kl_motion"), "gaussian"),
-    "mahalanobis": "gaussian",
+    **dict.fromkeys(("mahalanobis", "squared_radius"), "gaussian"),
     **dict.fromkeys(("dropout", "drawn", "flips", "mixture_moments", "sampled", "velocity_posterior"), "sampling"),
 }
 
@@ -60,6 +60,7 @@ __all__ = [
     "reliability",
     "resize",
     "sampled",
+    "squared_radius",
     "structure_tensor",
     "to_mm2",
     "velocity_posterior",

@@ -9,26 +9,32 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from ..errors import InputError
-from .gaussian import chi_squared_quantile, gaussian_nll, mahalanobis
+from .gaussian import MATCHED, chi_squared_quantile, gaussian_nll, mahalanobis, probability_inside
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+_DEGREES = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 25.0, math.inf)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns a model's covariance C into one that holds what it says.
+    """What turns an estimate's covariance C into one that holds what it says.
 
-    ``P = scale C + floor I + change S`` is what is known before the images are looked at closely, and
+    ``P = scale C + floor I + change S + voxel V`` is what is known before the images are looked at closely, and
     ``(P^-1 + structure G)^-1`` after: Bayes' rule for two normal distributions. S is there after a refinement only.
 
     Attributes
     ----------
     scale, floor : the floor in mm^2.
-    change : of ``covariance.of_change``, the local second moments S of what the refinement changed.
+    change : of ``covariance.of_change``, the local second moments S of what the refinement changed; where a refinement
+        was done again, what C is in the middle of all that moves.
     structure : of ``covariance.structure_tensor``, the local second moments G of the reference's gradient: edges pin
         the motion across them down.
     residual : the ``FrameQuality.error_after`` that 99 % of the synthetic frames stay below. A frame that fits worse is
         unlike what the model was made for, and its covariance grows with the square of that.
+    voxel : of the voxel's sides squared, V, a diagonal matrix: no motion is known to much less than a voxel.
+    degrees : of freedom of Student's distribution that the errors have; infinite where it is the normal one. The
+        ellipses of 90 to 95 % are those of a normal distribution of this covariance all the same; for others see
+        ``gaussian.squared_radius``.
     """
 
     scale: float = 1.0
@@ -36,24 +42,45 @@ class Calibration:
     change: float = 0.0
     structure: float = 0.0
     residual: float = math.inf
+    voxel: float = 0.0
+    degrees: float = math.inf
 
     def __post_init__(self) -> None:
-        parts = (self.scale, self.floor, self.change)
-        if not (min(*parts, self.structure) >= 0 and sum(parts) > 0 and self.residual > 0):
+        parts = (self.scale, self.floor, self.change, self.voxel)
+        if not (min(*parts, self.structure) >= 0 and sum(parts) > 0 and min(self.residual, self.degrees) > 0):
             raise InputError(
-                "A calibration needs a scale, a floor, a change and a structure of 0 or more and a positive residual, "
-                f"not {self.scale}, {self.floor}, {self.change}, {self.structure} and {self.residual}."
+                "A calibration needs a scale, a floor, a change, a structure and a voxel of 0 or more, and a positive "
+                f"residual and positive degrees, not {self.scale}, {self.floor}, {self.change}, {self.structure}, "
+                f"{self.voxel}, {self.residual} and {self.degrees}."
             )
 
     def __call__(
-        self, covariance: torch.Tensor, change: torch.Tensor | None = None, structure: torch.Tensor | None = None
+        self,
+        covariance: torch.Tensor,
+        change: torch.Tensor | None = None,
+        structure: torch.Tensor | None = None,
+        spacing: Sequence[float] = (),
     ) -> torch.Tensor:
-        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2; the arguments have the same shape."""
+        """The calibrated covariance ``[N, ndim, ndim, *spatial]`` in mm^2; the others have the same shape.
+
+        ``spacing`` is that of the voxels in mm, in array order, where the calibration has a share of them.
+        """
         axes = (1, 2), (-2, -1)
-        matrices = covariance.movedim(*axes)
         change, structure = (None if part is None else part.movedim(*axes) for part in (change, structure))
-        weights = [matrices.new_tensor(w) for w in (self.scale, self.floor, self.change, self.structure)]
-        return _combined(weights, matrices, change, structure).movedim(*axes[::-1])
+        voxel = torch.diag(covariance.new_tensor(spacing).square()) if spacing else None
+        return self.of_matrices(covariance.movedim(*axes), change, structure, voxel).movedim(*axes[::-1])
+
+    def of_matrices(
+        self,
+        covariance: torch.Tensor,
+        change: torch.Tensor | None = None,
+        structure: torch.Tensor | None = None,
+        voxel: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The same for matrices ``[..., ndim, ndim]``; ``voxel`` are diagonal ones of the voxels' sides squared."""
+        weights = (self.scale, self.floor, self.change, self.structure, self.voxel)
+        tensors = [covariance.new_tensor(weight) for weight in weights]
+        return _combined(tensors, covariance, change, structure, voxel)
 
     def inflation(self, error_after: float) -> float:
         """By how much the covariance of a frame grows that differs so much from the reference after registration."""
@@ -65,12 +92,15 @@ def _combined(
     covariance: torch.Tensor,
     change: torch.Tensor | None,
     structure: torch.Tensor | None,
+    voxel: torch.Tensor | None,
 ) -> torch.Tensor:
     """The formula of ``Calibration`` for matrices ``[..., ndim, ndim]``."""
-    scale, floor, of_change, of_structure = weights
+    scale, floor, of_change, of_structure, of_voxel = weights
     known = scale * covariance + floor * torch.eye(covariance.shape[-1]).to(covariance)
     if change is not None:
         known = known + of_change * change
+    if voxel is not None:
+        known = known + of_voxel * voxel
     if structure is None or not of_structure > 0:
         return known
     # (P^-1 + G)^-1 = P (I + G P)^-1, which needs no inverse of P
@@ -84,9 +114,12 @@ def fit(
     covariance: torch.Tensor,
     change: torch.Tensor | None = None,
     structure: torch.Tensor | None = None,
-    level: float = 0.925,
+    level: float = MATCHED,
+    voxel: torch.Tensor | None = None,
 ) -> Calibration:
     """The calibration for known errors: most likely shape, and of a size that ``level`` of them lie in that ellipse.
+
+    The degrees of freedom are those with which the ellipses of 50, 80, 90 and 95 % hold most nearly what they say.
 
     Parameters
     ----------
@@ -94,18 +127,20 @@ def fit(
     covariance : ``[N, ndim, ndim]`` in mm^2, as the model gives it.
     change, structure : ``[N, ndim, ndim]``, as ``Calibration`` takes them, or None.
     level : the coverage that is met exactly; the default is between the 90 and 95 % that are mostly read.
+    voxel : ``[N, ndim, ndim]`` diagonal, the voxels' sides squared: then the floor is a share of them, not of 1 mm^2.
     """
     residual, covariance = residual.double(), covariance.double()
-    change, structure = (None if part is None else part.double() for part in (change, structure))
+    change, structure, voxel = (None if part is None else part.double() for part in (change, structure, voxel))
     error = float(residual.square().mean())
 
     def size(part: torch.Tensor) -> float:
         return max(float(part.diagonal(dim1=1, dim2=2).mean()), 1e-12)
 
     # every part starts with a share of the error
-    start = [error / size(covariance), 0.1 * error]
+    start = [error / size(covariance), 0.1 * error if voxel is None else 0.0]
     start.append(0.0 if change is None else error / size(change))
     start.append(0.0 if structure is None else 0.1 / (error * size(structure)))
+    start.append(0.0 if voxel is None else 0.1 * error / size(voxel))
     first = torch.tensor(start, dtype=torch.float64)
     steps = torch.zeros_like(first, requires_grad=True)
     optimiser = torch.optim.LBFGS([steps], max_iter=60, line_search_fn="strong_wolfe")
@@ -115,7 +150,7 @@ def fit(
         return first * (6 * (steps / 6).tanh()).exp()
 
     def modelled() -> torch.Tensor:
-        return _combined(weights().unbind(), covariance, change, structure)
+        return _combined(weights().unbind(), covariance, change, structure, voxel)
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
@@ -128,8 +163,22 @@ def fit(
         squared = mahalanobis(residual, modelled())
         rank = max(math.ceil(level * len(squared)), 1)
         factor = float(squared.kthvalue(rank).values) / chi_squared_quantile(level, residual.shape[1])
-        scale, floor, of_change, of_structure = weights().tolist()
-    return Calibration(factor * scale, factor * floor, factor * of_change, of_structure / factor)
+        scale, floor, of_change, of_structure, of_voxel = weights().tolist()
+        degrees = min(_DEGREES, key=lambda each: _off(squared / factor, residual.shape[1], each))
+    return Calibration(
+        scale=factor * scale,
+        floor=factor * floor,
+        change=factor * of_change,
+        structure=of_structure / factor,
+        voxel=factor * of_voxel,
+        degrees=degrees,
+    )
+
+
+def _off(squared: torch.Tensor, ndim: int, degrees: float, levels: Sequence[float] = LEVELS) -> float:
+    """Mean difference of the ellipses' coverage from what it should be, of squared lengths of errors."""
+    inside = probability_inside(squared, ndim, degrees)
+    return sum(abs(float((inside <= level).double().mean()) - level) for level in levels) / len(levels)
 
 
 @dataclass(frozen=True)
@@ -161,11 +210,11 @@ class Reliability:
         return {key: value for key, value in asdict(self).items() if key != "curves"}
 
 
-def reliability(residual: torch.Tensor, covariance: torch.Tensor, levels: Sequence[float] = LEVELS) -> Reliability:
-    """Compare errors ``[N, ndim]`` in mm with covariances ``[N, ndim, ndim]`` in mm^2."""
-    ndim = residual.shape[1]
-    squared = mahalanobis(residual, covariance)
-    probability = torch.special.gammainc(torch.tensor(ndim / 2.0), squared.clamp(min=0) / 2)
+def reliability(
+    residual: torch.Tensor, covariance: torch.Tensor, levels: Sequence[float] = LEVELS, degrees: float = math.inf
+) -> Reliability:
+    """Compare errors ``[N, ndim]`` in mm with covariances ``[N, ndim, ndim]`` in mm^2 of so many degrees."""
+    probability = probability_inside(mahalanobis(residual, covariance), residual.shape[1], degrees)
     error = residual.norm(dim=1)
     deviation = covariance.diagonal(dim1=1, dim2=2).sum(1).clamp(min=0).sqrt()
     steps = torch.arange(0.05, 0.96, 0.05)

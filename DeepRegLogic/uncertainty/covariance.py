@@ -162,7 +162,7 @@ def of_points(motion: Motion, points: np.ndarray) -> np.ndarray:
     InputError : the motion does not say how sure it is, or the points are not ``[P, 3]``.
     """
     if motion.covariance is None:
-        raise InputError(f"The motion of '{motion.name}' has no uncertainty; register with a probabilistic model.")
+        raise InputError(f"The motion of '{motion.name}' has no uncertainty; register it with the option uncertainty.")
     packed = _pack(torch.from_numpy(np.array(motion.covariance)))
     places = torch.from_numpy(motion.grid.mm_to_voxel(require_points(points)).copy())
     covariance = _unpack(flow.sample(packed, places)).permute(0, 3, 1, 2).double().numpy()

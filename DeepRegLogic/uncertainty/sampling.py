@@ -49,20 +49,18 @@ def sampled(draw: Draw, draws: int) -> tuple[torch.Tensor, torch.Tensor]:
     return mixture_moments(torch.stack([draw(k) for k in range(draws)]))
 
 
-def flips(network: CineNetwork, reference: torch.Tensor, frames: torch.Tensor) -> Draw:
-    """Test-time flips, draws 0 to 7: the displacements ``[T, 2, H, W]`` of one cine that was turned and mirrored.
+def flips(displaced: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> Draw:
+    """Test-time flips, draws 0 to 3: as they are, and with rows, columns or both of them in reverse order.
 
-    For any 2D cine network, with one cine's ``reference`` ``[1, 1, H, W]`` and ``frames`` ``[1, T, 1, H, W]``.
+    ``displaced`` is any method: images ``[T, 1, (D,) H, W]`` to displacements ``[F, ndim, (D,) H, W]`` in voxels.
     """
 
     def draw(k: int) -> torch.Tensor:
-        velocity = network(flow.turn(reference, k), flow.turn(frames, k))[0]
-        rows, columns = (velocity.flip(-1) if k >= 4 else velocity).unbind(1)
-        field = torch.stack([rows, -columns if k >= 4 else columns], dim=1)
-        for _ in range(k % 4):
-            rows, columns = torch.rot90(field, -1, (-2, -1)).unbind(1)
-            field = torch.stack([columns, -rows], dim=1)
-        return flow.exp(field)
+        axes = [axis for bit, axis in enumerate((-2, -1)) if k >> bit & 1]
+        field = displaced(images.flip(axes)).flip(axes)
+        signs = field.new_ones(field.shape[1])
+        signs[axes] = -1
+        return field * signs.view(-1, *[1] * (field.ndim - 2))
 
     return draw
 

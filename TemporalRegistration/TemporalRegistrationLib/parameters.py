@@ -46,6 +46,7 @@ class TemporalRegistrationParameterNode:
     model, pairModel, generateModel - Names of models of the zoo; empty for refinement from zero.
     quality - A name of DeepRegLogic's PRESETS.
     device - Where to compute: "auto", "cpu", "cuda:0", ...
+    findUncertainty - Whether to find out how sure the motion is, whatever the model.
     similarity, regulariser, smoothness - Of the refinement.
     showCompensated ... opacity - The switches of the review.
     colors - Name of the map that colors the image, or empty.
@@ -87,6 +88,7 @@ class TemporalRegistrationParameterNode:
     generateModel: str = DEFAULTS["generate"]
     quality: str = DEFAULT_QUALITY
     device: str = "auto"
+    findUncertainty: bool = False
     similarity: str = _REFINEMENT.similarity
     regulariser: str = _REFINEMENT.regulariser
     smoothness: Annotated[float, WithinRange(0.01, 10.0)] = _REFINEMENT.smoothness

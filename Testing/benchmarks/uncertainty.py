@@ -1,19 +1,21 @@
-"""Whether the uncertainty can be trusted, on cine phantoms of unseen seeds: coverage, sparsification, rank correlation.
+"""Whether the uncertainty can be trusted: coverage of error ellipses, sparsification, rank correlation.
 
-    python Testing/benchmarks/uncertainty.py --fit        # fits the calibration on its own seeds, writes it to the card
-    python Testing/benchmarks/uncertainty.py --json uncertainty.json --figure uncertainty.png
+    python Testing/benchmarks/uncertainty.py --kinds short-axis four-chamber stack vessel  # another generator
+    python Testing/benchmarks/uncertainty.py --json uncertainty.json --figure uncertainty.png  # our phantoms
 
-Models without a posterior of the displacement get one by sampling (a probabilistic VoxelMorph, turned images, dropout,
-an ensemble of networks), and a calibration fitted on the same cines. All pixels inside the heart of all frames but the
-reference count.
+Calibrations are fitted by ``python -m DeepRegLogic calibrate`` on cines of ``DeepRegLogic.synthetic``. With ``--kinds``
+they are tested on cases of ``independent``, which shares nothing with it: its development seeds, or with ``--first-seed
+10000`` its test seeds. Without, on phantoms of unseen seeds, beside models that get an uncertainty by sampling (a
+probabilistic VoxelMorph, mirrored images, dropout, an ensemble of networks) and a calibration fitted on the same cines.
+All pixels inside the organ of all frames but the reference count.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +25,7 @@ import SimpleITK as sitk
 import torch
 from scipy.stats import ttest_rel
 
-from DeepRegLogic import Motion, flow, register_cine, register_pair, uncertainty, zoo
+from DeepRegLogic import Cine, Grid, Motion, flow, register_cine, register_pair, uncertainty, zoo
 from DeepRegLogic.registration.prepare import scaled
 from DeepRegLogic.synthetic import Phantom, cine_phantom
 from DeepRegLogic.uncertainty import calibration
@@ -53,7 +55,9 @@ def by_sampling(kind: str, models: list[str], draws: int) -> Estimate:
         images = scaled(phantom.cine, (slice(None),) * 2)
         pair = images[:1], images[None, 1:]
         draw = {
-            "flips": lambda: uncertainty.flips(networks[0], *pair),
+            "flips": lambda: uncertainty.flips(
+                lambda images: flow.exp(networks[0](images[:1], images[None, 1:])[0]), images
+            ),
             "dropout": lambda: uncertainty.dropout(networks[0], *pair),
             "ensemble": lambda: lambda k: flow.exp(networks[k](*pair)[0]),
             "drawn": lambda: uncertainty.drawn(networks[0], *pair),
@@ -80,48 +84,52 @@ def pixels(estimate: Estimate, seeds: range) -> tuple[torch.Tensor, torch.Tensor
 
 def _chosen(phantom: Phantom, seed: int, values: np.ndarray) -> torch.Tensor:
     """Some pixels ``[N, a, b]`` in the heart, always the same of a seed, of ``[T, a, b, H, W]``."""
-    inside = np.moveaxis(values[1:][..., phantom.heart], -1, 1).reshape(-1, *values.shape[1:3])
+    return _some(values, phantom.heart, seed)
+
+
+def _some(values: np.ndarray, mask: np.ndarray, seed: int) -> torch.Tensor:
+    inside = np.moveaxis(values[1:][..., mask], -1, 1).reshape(-1, *values.shape[1:3])
     return torch.from_numpy(inside[np.random.default_rng(seed).permutation(len(inside))[:PIXELS]]).float()
 
 
-def fit(model: str, seeds: range) -> dict[str, dict[str, float]]:
-    """The calibrations of a model whose card has none, before and after refinement."""
-    found: dict[str, list[dict[str, torch.Tensor]]] = {"predicted": [], "refined": []}
-    left: dict[str, list[float]] = {"predicted": [], "refined": []}
-    for seed in seeds:
-        phantom = cine_phantom(seed, ("short-axis", "four-chamber")[seed % 2])
-        grid = phantom.cine.grid
-        before = register_cine(phantom.cine, model, reference=0, refine=False)
-        after = register_cine(phantom.cine, model, reference=0, refine=True)
-        fields = [torch.from_numpy(np.array(motion.displacement)) for motion in (before, after)]
-        change = uncertainty.of_change(*fields, grid).numpy()
-        image = scaled(phantom.cine, (slice(None),) * 2)[:1]
-        structure = uncertainty.structure_tensor(image, grid).expand(len(change), -1, -1, -1, -1).numpy()
-        for stage, motion, moved in (("predicted", before, {}), ("refined", after, {"change": change})):
-            error = (phantom.motion.displacement - motion.displacement) * grid.spacing[0]
-            values = {"residual": error[:, None], "covariance": before.covariance, "structure": structure, **moved}
-            parts = {name: _chosen(phantom, seed, each) for name, each in values.items()}
-            found[stage].append({**parts, "residual": parts["residual"][..., 0, :]})
-            left[stage].extend(quality.error_after for quality in motion.quality)
-    return {
-        stage: asdict(
-            replace(
-                calibration.fit(**{name: torch.cat([row[name] for row in rows]) for name in rows[0]}),
-                residual=float(np.percentile(left[stage], 99)),
+def across(
+    methods: dict[str, Callable[[Cine], Motion]], kinds: list[str], seeds: range
+) -> dict[str, dict[str, object]]:
+    """What methods reach on cases of the other generator: kind -> method -> figures."""
+    from independent import cases
+
+    found: dict[str, dict[str, object]] = {}
+    for kind in kinds:
+        rows: dict[str, list[tuple[torch.Tensor, torch.Tensor, float]]] = {name: [] for name in methods}
+        for seed in seeds:
+            case = cases.make(kind, seed, frames=6 if kind == "stack" else 12)
+            cine = Cine(case.frames, Grid.of_array(case.frames.shape[1:], case.spacing), name=f"{kind} {seed}")
+            for name, method in methods.items():
+                motion = method(cine)
+                scale = np.reshape(case.spacing, (-1, *[1] * cine.grid.ndim))
+                error = (case.forward - motion.displacement) * scale
+                chosen = [_some(values, case.masks["organ"], seed) for values in (error[:, None], motion.covariance)]
+                degrees = motion.provenance["degrees_of_freedom"] or math.inf
+                rows[name].append((chosen[0][..., 0, :], chosen[1], degrees))
+        found[kind] = {
+            name: calibration.reliability(
+                torch.cat([row[0] for row in each]), torch.cat([row[1] for row in each]), degrees=each[0][2]
             )
-        )
-        for stage, rows in found.items()
-    }
+            for name, each in rows.items()
+        }
+        show({f"{kind}, {name}": result for name, result in found[kind].items()})
+    return {kind: {name: result.table() for name, result in each.items()} for kind, each in found.items()}
 
 
-def with_card(model: str, calibrations: dict[str, dict[str, float]]) -> None:
-    """Write the calibrations to the card of a model: a folder, or a name in the package's folder of models."""
-    folder = Path(model)
-    if not (folder / zoo.CARD).is_file():
-        folder = Path(zoo.__file__).parent.parent / "Resources" / "Models" / model
-    card = replace(zoo.read_card(folder), calibration=calibrations)
-    (folder / zoo.CARD).write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    zoo.clear_cache()
+HEAD = f"{'':44}{'error mm':>9}{'50':>7}{'80':>7}{'90':>7}{'95':>7}{'ECE':>7}{'AUSE/random':>12}{'rank':>7}"
+
+
+def show(results: dict[str, calibration.Reliability]) -> None:
+    for name, result in results.items():
+        coverage = "".join(f"{value:7.3f}" for value in result.coverage.values())
+        ause = result.ause / result.ause_random
+        row = f"{name:44}{result.mean_error:9.3f}{coverage}{result.calibration_error:7.3f}{ause:12.3f}"
+        print(f"{row}{result.rank_correlation:7.3f}", flush=True)
 
 
 Case = tuple[str, Callable[[], Motion], int, np.ndarray]
@@ -209,8 +217,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="dragnet-cardiac")
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--fit", action="store_true", help="fit the calibration and write it to the model's card")
-    parser.add_argument("--fit-seeds", type=int, default=64)
+    parser.add_argument("--fit-seeds", type=int, default=64, help="cines that sampling is calibrated on")
+    parser.add_argument("--kinds", nargs="+", default=[], help="kinds of cases of the other generator")
+    parser.add_argument("--models", nargs="+", default=["tlrn-cardiac", "dragnet-cardiac"], help="for --kinds")
+    parser.add_argument("--cases", type=int, default=2, help="of every kind")
+    parser.add_argument("--first-seed", type=int, default=50)
     parser.add_argument("--no-sampling", action="store_true", help="leave the sampling models out")
     parser.add_argument("--no-entropy", action="store_true", help="leave chambers and boundaries out")
     parser.add_argument("--data", type=Path, help="the folder of real cines and pairs, for the entropies")
@@ -218,11 +229,18 @@ def main() -> None:
     parser.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
     fitting = range(FIT_SEED, FIT_SEED + arguments.fit_seeds)
-    if arguments.fit:
-        with_card(arguments.model, {})
-        fitted = fit(arguments.model, fitting)
-        with_card(arguments.model, fitted)
-        print(f"Calibration of {arguments.model}: {fitted}")
+    print(HEAD)
+    if arguments.kinds:
+        methods = {}
+        for model in arguments.models:
+            methods[f"{model}, network alone"] = partial(
+                register_cine, model=model, reference=0, refine=False, uncertainty=True
+            )
+        methods["refined"] = partial(register_cine, reference=0, uncertainty=True)
+        table = across(methods, arguments.kinds, range(arguments.first_seed, arguments.first_seed + arguments.cases))
+        if arguments.json:
+            arguments.json.write_text(json.dumps(table, indent=2, default=float) + "\n")
+        return
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     results = {
         f"{arguments.model}, network alone": calibration.reliability(*pixels(ours(arguments.model, False), seeds)),
@@ -232,7 +250,7 @@ def main() -> None:
         cardiac = [card.name for card in zoo.list_models() if card.name.endswith("-cardiac")]
         kinds = {
             "drawn": ("drawn", ["voxelmorph-probabilistic"], 16),
-            "flips": ("flips", ["voxelmorph-cardiac"], 8),
+            "flips": ("flips", ["voxelmorph-cardiac"], 4),
             "dropout": ("dropout", ["voxelmorph-cardiac"], 16),
             "ensemble": ("ensemble", cardiac, len(cardiac)),
         }
@@ -242,14 +260,7 @@ def main() -> None:
             error, covariance = pixels(estimate, seeds)
             calibrated = fitted(covariance[..., None])[..., 0]
             results[f"{name} ({', '.join(settings[1])})"] = calibration.reliability(error, calibrated)
-    print(f"{'':44}{'error mm':>9}{'50':>7}{'80':>7}{'90':>7}{'95':>7}{'ECE':>7}{'AUSE/random':>12}{'rank':>7}")
-    for name, result in results.items():
-        coverage = "".join(f"{value:7.3f}" for value in result.coverage.values())
-        ause = result.ause / result.ause_random
-        print(
-            f"{name:44}{result.mean_error:9.3f}{coverage}{result.calibration_error:7.3f}{ause:12.3f}"
-            f"{result.rank_correlation:7.3f}"
-        )
+    show(results)
     content: dict[str, object] = {name: result.table() for name, result in results.items()}
     if not arguments.no_entropy:
         table = {}

@@ -13,10 +13,12 @@ from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.networks import build
 from DeepRegLogic.registration.presets import Refinement
-from DeepRegLogic.registration.register import register_cine
+from DeepRegLogic.registration.register import register_cine, register_pair
+from DeepRegLogic.registration.sequence import register_sequence
 from DeepRegLogic.report.summary import summary
 from DeepRegLogic.results.results import Results
 from DeepRegLogic.synthetic import cine_phantom
+from DeepRegLogic.uncertainty.record import recorded
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +135,95 @@ def test_a_covariance_of_another_shape_is_refused():
     assert Motion(grid, 0, still, still).covariance is None
     with pytest.raises(InputError, match=r"covariance has shape \(2, 2, 16, 16\) where \(2, 2, 2, 16, 16\)"):
         Motion(grid, 0, still, still, covariance=still)
+
+
+QUICK = Refinement(levels=((4, 8), (2, 4)))
+
+
+def test_without_being_asked_a_method_that_does_not_tell_has_no_covariance(cine):
+    assert register_cine(cine, None, reference=0, refine=QUICK, device="cpu").covariance is None
+
+
+def test_a_refinement_of_no_model_tells_when_it_is_asked(cine):
+    plain = register_cine(cine, None, reference=1, refine=QUICK, device="cpu")
+    motion = register_cine(cine, None, reference=1, refine=QUICK, device="cpu", uncertainty=True)
+    np.testing.assert_array_equal(motion.displacement, plain.displacement)
+    stiffer = register_cine(
+        cine, None, reference=1, refine=replace(QUICK, smoothness=4 * QUICK.smoothness), device="cpu"
+    )
+    fitted = recorded("cine", "slice")
+    fields = [torch.from_numpy(np.array(each.displacement[[0, 2, 3]])) for each in (plain, stiffer)]
+    moments = uncertainty.of_change(*fields, cine.grid)
+    moved, variances = fields[0].square().sum(1).flatten(), moments.diagonal(dim1=1, dim2=2).mean(-1).flatten()
+    order = variances.argsort()
+    half = moved[order].cumsum(0) < 0.5 * moved.sum()
+    middle = variances[order][int(half.sum())] * torch.eye(2).view(1, 2, 2, 1, 1)  # of all that moves
+    expected = fitted(moments, middle.expand_as(moments), spacing=cine.grid.array_spacing)[1]
+    np.testing.assert_allclose(motion.covariance[2], expected, rtol=1e-3, atol=1e-5)
+    assert not motion.covariance[1].any()
+    assert motion.provenance["degrees_of_freedom"] == fitted.degrees
+    assert {"uncertainty", "entropy"} <= set(Results(motion, cine).maps)
+
+
+@pytest.mark.parametrize("refine", [False, QUICK], ids=["predicted", "refined"])
+def test_a_stack_has_a_covariance_of_three_axes_when_it_is_asked(refine, tmp_path):
+    torch.manual_seed(0)
+    network = build("voxelmorph")
+    torch.nn.init.normal_(network.head.weight, std=0.05)  # so that mirrored images give other answers
+    zoo.save_model(tmp_path / "own", network, card_of("own", "voxelmorph"))
+    frames = np.stack([cine_phantom(3, frames=3, size=32, spacing=2.0).cine.frames] * 4, axis=1)
+    stack = Cine(frames, Grid.of_array((4, 32, 32), (8.0, 2.0, 2.0)))
+    motion = register_cine(stack, tmp_path / "own", reference=0, refine=refine, device="cpu", uncertainty=True)
+    assert motion.covariance.shape == (3, 3, 3, 4, 32, 32)
+    assert (np.linalg.eigvalsh(np.moveaxis(motion.covariance[1:], (1, 2), (-2, -1))) > 0).all()
+    assert Results(motion, stack).map("uncertainty")[1:].min() > 0
+
+
+def test_a_network_that_does_not_tell_is_asked_with_mirrored_images(cine, tmp_path):
+    torch.manual_seed(0)
+    network = build("voxelmorph")
+    torch.nn.init.normal_(network.head.weight, std=0.05)
+    calibration = {"predicted": {"scale": 2.0, "floor": 0.01}}
+    zoo.save_model(tmp_path / "own", network, card_of("own", "voxelmorph", calibration=calibration))
+    motion = register_cine(cine, tmp_path / "own", 0, refine=False, device="cpu", cyclic=False, uncertainty=True)
+    others = []
+    for axes in ((2,), (1,), (1, 2)):
+        mirrored = Cine(np.flip(cine.frames, axes), cine.grid)
+        field = register_cine(mirrored, tmp_path / "own", 0, refine=False, device="cpu", cyclic=False).displacement
+        signs = np.array([-1 if axis in axes else 1 for axis in (1, 2)]).reshape(1, 2, 1, 1)
+        others.append(torch.from_numpy(np.ascontiguousarray(np.flip(field, [a + 1 for a in axes]) * signs)))
+    result = torch.from_numpy(np.array(motion.displacement))
+    moments = torch.stack([uncertainty.of_change(result, other, cine.grid) for other in others]).mean(0)
+    assert moments[1:].diagonal(dim1=1, dim2=2).sum(-1).mean() > 0.01
+    expected = 2 * moments[2].numpy() + 0.01 * np.eye(2)[..., None, None]
+    np.testing.assert_allclose(motion.covariance[2], expected, atol=0.02 * expected.max())
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (8, 24, 24)])
+def test_pairs_have_a_covariance_when_it_is_asked(shape):
+    places = np.stack(np.meshgrid(*[np.arange(n) - n / 2 for n in shape], indexing="ij"))
+    grid = Grid.of_array(shape, (2.0,) * len(shape))
+    balls = [np.exp(-((places / size) ** 2).sum(0)).astype(np.float32)[None] for size in (7.0, 6.0)]
+    fixed, moving = (Cine(ball, grid) for ball in balls)
+    motion = register_pair(fixed, moving, None, refine=QUICK, device="cpu", affine=len(shape) == 2, uncertainty=True)
+    ndim = len(shape)
+    assert motion.covariance.shape == (2, ndim, ndim, *shape)
+    assert not motion.covariance[0].any()
+    assert np.linalg.eigvalsh(np.moveaxis(motion.covariance[1], (0, 1), (-2, -1))).min() > 0
+
+
+def test_steps_from_frame_to_frame_have_none(cine):
+    with pytest.raises(InputError, match="frame to frame have no uncertainty"):
+        register_sequence(cine, None, uncertainty=True)
+
+
+def test_being_asked_costs_memory_that_is_counted(cine):
+    from DeepRegLogic.errors import MemoryBudgetError
+
+    large = Cine(np.resize(cine.frames, (40, 600, 600)), Grid.of_array((600, 600), (1.0, 1.0)))
+    needed = []
+    for asked in (False, True):
+        with pytest.raises(MemoryBudgetError) as error:
+            register_cine(large, None, memory_gb=0.1, device="cpu", uncertainty=asked)
+        needed.append(float(str(error.value).split("about ")[1].split()[0]))
+    assert needed[1] > needed[0]

@@ -87,7 +87,7 @@ def test_a_motion_that_is_sure_of_itself_has_no_such_maps(unsure, tmp_path):
         assert not {"uncertainty", "entropy"} & set(results.maps)
         assert results.point_covariances is None
         assert results.curve("labelUncertainty") == {}
-        with pytest.raises(InputError, match="has no uncertainty; register with a probabilistic model"):
+        with pytest.raises(InputError, match="has no uncertainty; register it with the option"):
             results.map("entropy")
 
 

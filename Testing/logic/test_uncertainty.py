@@ -11,7 +11,7 @@ from DeepRegLogic.cine import Motion
 from DeepRegLogic.errors import InputError
 from DeepRegLogic.grid import Grid
 from DeepRegLogic.networks import ProbabilisticVoxelMorph
-from DeepRegLogic.uncertainty import calibration
+from DeepRegLogic.uncertainty import calibration, gaussian
 
 SIZE = 48
 
@@ -146,20 +146,33 @@ def test_the_covariance_of_a_point_is_turned_into_the_patients_axes():
         uncertainty.of_points(motion, np.zeros(3))
 
 
-def of_gradient(reference, frames):
-    """A network that knows no direction: turned images give turned velocities."""
-    return torch.stack(torch.gradient(flow.smooth(frames[:, :, 0] - reference, 2.0), dim=(2, 3)), dim=2)
+def of_gradient(images):
+    """A method that knows no direction: mirrored images give mirrored motion."""
+    smooth = flow.smooth(images[1:] - images[:1], 2.0)[:, 0]
+    return torch.stack(torch.gradient(smooth, dim=tuple(range(1, smooth.ndim))), dim=1)
 
 
-def test_turned_images_agree_where_the_network_knows_no_direction():
-    generator = torch.Generator().manual_seed(0)
-    reference, frames = (10 * torch.rand(1, *shape, 20, 24, generator=generator) for shape in ((1,), (3, 1)))
-    draw = uncertainty.flips(of_gradient, reference, frames)
-    for k in range(8):
+@pytest.mark.parametrize("spatial", [(20, 24), (6, 20, 24)])
+def test_mirrored_images_agree_where_the_method_knows_no_direction(spatial):
+    images = 10 * torch.rand(4, 1, *spatial, generator=torch.Generator().manual_seed(0))
+    draw = uncertainty.flips(of_gradient, images)
+    assert draw(0).abs().max() > 0.1
+    for k in range(4):
         torch.testing.assert_close(draw(k), draw(0), atol=1e-4, rtol=1e-3)
-    covariance = uncertainty.sampled(draw, 8)[1]
-    assert covariance.shape == (3, 2, 2, 20, 24)
+    covariance = uncertainty.sampled(draw, 4)[1]
+    assert covariance.shape == (3, len(spatial), len(spatial), *spatial)
     assert covariance.abs().max() < 1e-6
+
+
+def test_mirrored_images_differ_where_the_method_prefers_a_direction():
+    """One that says "one to the right" whatever it sees says "one to the left" of what was mirrored along the rows."""
+    images = torch.rand(3, 1, 16, 16)
+    right = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(2, 2, 16, 16)
+    draw = uncertainty.flips(lambda _: right, images)
+    _, covariance = uncertainty.sampled(draw, 4)
+    assert [float(draw(k)[0, 1, 3, 3]) for k in range(4)] == [1, 1, -1, -1]
+    torch.testing.assert_close(covariance[:, 1, 1], torch.full((2, 16, 16), 4 / 3))
+    assert not covariance[:, 0].any()
 
 
 def test_dropout_varies_and_leaves_the_network_as_it_was():
@@ -283,3 +296,44 @@ def test_ellipsoids_in_three_dimensions():
     residual = torch.randn(100_000, 3, generator=torch.Generator().manual_seed(0))
     found = calibration.reliability(residual, torch.eye(3).expand(100_000, 3, 3))
     assert found.coverage[0.95] == pytest.approx(0.95, abs=0.004)
+
+
+def student_errors(count, ndim, degrees, seed):
+    generator = torch.Generator().manual_seed(seed)
+    normal = torch.randn(count, ndim, generator=generator, dtype=torch.float64)
+    chi = torch.randn(count, int(degrees), generator=generator, dtype=torch.float64).square().sum(1, keepdim=True)
+    return (normal / (chi / degrees).sqrt()).float()
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_heavy_tails_are_found_and_every_ellipse_holds_what_it_says(ndim):
+    """Golden: Student's distribution of 5 degrees of freedom, voxels of 2 mm, of which no covariance says anything."""
+    residual = 2 * student_errors(20_000, ndim, 5, 0)
+    nothing = torch.full((len(residual), ndim, ndim), 1e-9)
+    voxel = 4 * torch.eye(ndim).expand_as(nothing)
+    found = calibration.fit(residual, nothing, voxel=voxel)
+    assert found.floor == 0
+    assert found.degrees in (4, 5, 6)
+    covariance = found.of_matrices(nothing, voxel=voxel)
+    again = 2 * student_errors(20_000, ndim, 5, 1)
+    for level, inside in calibration.reliability(again, covariance, degrees=found.degrees).coverage.items():
+        assert inside == pytest.approx(level, abs=0.015)
+    normal = calibration.reliability(again, covariance).coverage
+    assert normal[0.5] > 0.53
+    assert normal[0.9] == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("degrees", [3.0, 8.0, float("inf")])
+def test_radii_and_what_lies_inside_are_inverse_to_each_other(ndim, degrees):
+    levels = (0.1, 0.5, 0.8, 0.925, 0.99)
+    radii = torch.tensor([uncertainty.squared_radius(level, ndim, degrees) for level in levels])
+    inside = gaussian.probability_inside(radii, ndim, degrees)
+    np.testing.assert_allclose(inside, levels, atol=1e-4)
+    assert float(radii[3]) == pytest.approx(uncertainty.chi_squared_quantile(0.925, ndim), rel=1e-5)
+
+
+def test_a_share_of_the_voxel_is_longer_along_its_longer_sides():
+    share = calibration.Calibration(scale=0.0, voxel=0.25)
+    found = share(torch.zeros(1, 3, 3, 2, 2, 2), spacing=(8.0, 2.0, 1.0))[0, :, :, 0, 0, 0]
+    np.testing.assert_allclose(found, np.diag([16.0, 1.0, 0.25]))

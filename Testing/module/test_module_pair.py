@@ -43,6 +43,22 @@ def test_a_pair_is_aligned_and_its_way_can_be_played(panel, two, spin):
     assert not ui.playWidget.visible
 
 
+def test_a_pair_tells_how_sure_it_is_when_it_is_asked(panel, two, spin):
+    ui = panel.ui
+    assert KINDS["pair"].task(panel._parameterNode).options["uncertainty"] is False
+    ui.findUncertaintyCheckBox.click()
+    assert KINDS["pair"].task(panel._parameterNode).options["uncertainty"] is True
+    run(panel, spin)
+    nodes = panel.review.nodes
+    assert ui.uncertaintyCheckBox.enabled
+    assert ui.entropyCheckBox.enabled
+    assert ui.doubtfulCheckBox.enabled
+    assert nodes.uncertainty is not None
+    ui.uncertaintyCheckBox.click()
+    composite = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
+    assert composite.GetForegroundVolumeID() == nodes.uncertainty.GetID()
+
+
 def test_the_options_are_those_of_the_task(panel, two):
     settings = panel.ui and panel._parameterNode
     mask = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "mask")

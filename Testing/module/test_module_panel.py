@@ -196,7 +196,7 @@ def test_every_switch_changes_what_is_shown(followed):
     choose(ui.compareComboBox, "single")
     assert slicer.app.layoutManager().layout != layout
     assert not ui.uncertaintyCheckBox.enabled
-    assert "gives no uncertainty" in ui.uncertaintyCheckBox.toolTip
+    assert "ask how sure" in ui.uncertaintyCheckBox.toolTip
     assert panel._parameterNode.motionStyle == "arrows"
 
 

@@ -115,6 +115,7 @@ class CineKind(Kind):
             reference=None if settings.automaticReference else settings.referenceFrame,
             model=settings.model or None,
             refine=refinementOf(settings),
+            uncertainty=settings.findUncertainty,
             device=settings.device,
         )
 

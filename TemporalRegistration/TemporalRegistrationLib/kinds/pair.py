@@ -126,6 +126,7 @@ class PairKind(Kind):
             regularity=settings.regularity if self.canChooseRegularity(settings) else None,
             model=settings.pairModel or None,
             refine=refinementOf(settings),
+            uncertainty=settings.findUncertainty,
             device=settings.device,
         )
 

@@ -62,7 +62,8 @@ class MethodPart(Part):
             box.setCurrentIndex(box.findData(value))
         _title, summary = self._models.get(getattr(settings, kindOf(settings).modelSetting), ("", ""))
         self._ui.modelSummaryLabel.text = summary
-        self._ui.qualityComboBox.enabled = kindOf(settings).usesQuality
+        for widget in (self._ui.qualityComboBox, self._ui.findUncertaintyCheckBox):
+            widget.enabled = kindOf(settings).usesQuality
         self._ui.settingsSelector.setCurrentNode(settings.parameterNode)
 
     def _onChoice(self, _index: int) -> None:

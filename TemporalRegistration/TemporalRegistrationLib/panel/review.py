@@ -82,7 +82,9 @@ class ReviewPart(Part):
             box.enabled, entry = name in self._available, overlays()[name]
             box.text = _(entry.title_of(kind.ndim(nodes) if kind is not None else 3))
             lacks = entry.needs_covariance and nodes is not None and not box.enabled
-            box.toolTip = _("This model gives no uncertainty") if lacks else _(entry.explanation)
+            box.toolTip = (
+                _("Under Method, ask how sure the motion is, and run again") if lacks else _(entry.explanation)
+            )
         self.refresh()
 
     def _letGo(self, nodes) -> None:
