@@ -34,9 +34,13 @@ def model_card(card: Card) -> str:
     lines += ["## Limits", "", *(f"- {limit}" for limit in _limits(card)), ""]
     lines += ["## Training", "", *_table(card.training), ""]
     measured = {name: value for name, value in card.results.items() if name.startswith("validation")}
-    other = {name: value for name, value in card.results.items() if name not in measured}
+    sure = {name: value for name, value in card.results.items() if name.startswith("calibration ")}
+    other = {name: value for name, value in card.results.items() if name not in measured and name not in sure}
     lines += ["## Results", "", "On unseen images of the kind that it was trained on:", "", *_table(measured), ""]
     lines += ["Elsewhere:", "", *_table(other)] if other else ["Its card holds no results on other images."]
+    for name, kinds in sure.items():
+        assert isinstance(kinds, dict)  # as ``write_calibration`` has it
+        lines += ["", f"## How sure it is, {name.removeprefix('calibration ')}", "", *_grid(kinds)]
     lines += ["", "## Details", ""]
     lines += _table({"network": card.network, **card.arguments, "sha256 of the weights": card.sha256})
     return "\n".join(lines) + "\n"
@@ -71,6 +75,13 @@ def _limits(card: Card) -> list[str]:
 def _table(values: Mapping[str, object]) -> list[str]:
     rows = [f"| {name} | {_text(value)} |" for name, value in values.items()]
     return ["| | |", "|---|---|", *rows] if rows else ["Nothing is known of it."]
+
+
+def _grid(kinds: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """A row for every kind of image that the calibration was tested on while it was left out."""
+    columns = list(next(iter(kinds.values()), {}))
+    rows = [f"| {kind} | {' | '.join(_text(values[name]) for name in columns)} |" for kind, values in kinds.items()]
+    return [f"| left out | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}", *rows]
 
 
 def _text(value: object) -> str:

@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import whole_file
-from ..grid import Grid
-from .calibration import Calibration
+
+if TYPE_CHECKING:
+    from ..grid import Grid
+    from .calibration import Calibration
 
 RECORD = Path(__file__).with_name("calibrations.json")
 
@@ -35,6 +37,8 @@ def images_of(grid: Grid) -> str:
 @lru_cache
 def recorded(task: str, images: str) -> Calibration:
     """The calibration of refined results of one of ``TASKS`` and ``IMAGES``."""
+    from .calibration import Calibration
+
     return Calibration(**read_record()[record_name(task, images)]["calibration"])
 
 

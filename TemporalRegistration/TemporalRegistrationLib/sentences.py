@@ -18,6 +18,7 @@ def templates(_: Callable[[str], str]) -> list[str]:
         _(" and {other} more"),
         _(" around voxel {inconsistent_at} of frame {worst_frame}"),
         _(" of slice {contour}"),
+        _("## How sure it is, {removeprefix}"),
         _("## Intended use"),
         _("$@bundle_root + '/eval'"),
         _("$@bundle_root + '/models'"),
@@ -729,4 +730,5 @@ def templates(_: Callable[[str], str]) -> list[str]:
         _("{total} of {total2} studies ({row}: {row2})"),
         _("{uid} ({modality}, {words}{images} images of {size}x{size2})"),
         _("{word} {join} and {numbers} more"),
+        _("| left out | {join} |"),
     ]

@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 
 from DeepRegLogic import Cine, InputError, Labels, Motion, Results, flow, move_points, read_cine, read_image
 from DeepRegLogic.cli import main
+from DeepRegLogic.results.curves import CURVES
 from DeepRegLogic.results.dicom import write_dicom
 from DeepRegLogic.results.quality import frame_quality
 from DeepRegLogic.results.resample import points_of
@@ -126,9 +127,12 @@ def test_measurements_are_the_curves(written):
 
     _, folder, results = written
     report = highdicom.sr.srread(folder / "measurements.dcm")
-    groups = report.content.get_image_measurement_groups()
-    assert len(groups) == 2 * PHASES
     unit = "mm2" if results.motion.grid.ndim == 2 else "ml"
+    everything = report.content.get_image_measurement_groups()
+    assert len(everything) == PHASES * sum(len(series) for series in results.curves.values())
+    sizes = CURVES["sizes"].title_of(results.motion.grid)
+    groups = [group for group in everything if group.tracking_identifier.endswith(f", {sizes}")]
+    assert len(groups) == 2 * PHASES
     found: dict[str, list[float]] = {}
     for group in groups:
         name = "Area" if unit == "mm2" else "Volume"

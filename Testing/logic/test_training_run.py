@@ -185,7 +185,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None
     }  # fmt: skip
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     options = ["train", "--config", str(tmp_path / "own.yaml"), "--output", str(tmp_path / "run"), "--device", "cpu"]
-    assert main([*options, "--steps", "4", "--cache", str(tmp_path / "cache"), "--quiet"]) == 0
+    assert main([*options, "--steps", "4", "--cache", str(tmp_path / "cache")]) == 0
     assert "Wrote the model 'tiny'" in capsys.readouterr().out
     card = json.loads((tmp_path / "run" / "model" / "card.json").read_text(encoding="utf-8"))
     assert card["results"]["validation end_point_before"] > 0.2

@@ -26,11 +26,16 @@ def shown(panel, small, phantom, tmp_path):
     cine = cineFromSequence(small)
     motion = register_cine(cine, refine=False, device="cpu", reference=0)
     results = Results(motion, cine, Labels.of_map(phantom.labels[0], phantom.label_names))
+    others = dict(BULLSEYES.items())
+    for name in others:
+        BULLSEYES.remove(name)
     BULLSEYES.add("test", Bullseye("strain", "%", lambda results: {7: Segment("anterior", -18.0, -20.0, -16.0)}))
     try:
         pages = [*write_page(results, tmp_path), *write_segments(results, tmp_path)]
     finally:
         BULLSEYES.remove("test")
+        for name, entry in others.items():
+            BULLSEYES.add(name, entry)
     drawn = drawnOn(motion.grid, results.labels)
     nodes = runSteps(motionSteps(results, small, drawn, pages), Reporter())
     panel.inputs.choose(small)
@@ -47,7 +52,7 @@ def test_a_click_shows_the_curves_and_the_bulls_eyes_beside_the_images(shown):
     panel.ui.chartButton.click()
     manager = slicer.app.layoutManager()
     assert manager.layout == layouts.SEGMENTS
-    assert manager.plotWidget(0).mrmlPlotViewNode().GetPlotChartNodeID() == nodes.sizesChart.GetID()
+    assert manager.plotWidget(0).mrmlPlotViewNode().GetPlotChartNodeID() == nodes.strainChart.GetID()
     composite = slicer.mrmlScene.GetSingletonNode(layouts.SEGMENTS_VIEW, "vtkMRMLSliceCompositeNode")
     assert composite.GetBackgroundVolumeID() == nodes.segments.GetID()
     panel.ui.compensatedCheckBox.click()  # what sets all views
