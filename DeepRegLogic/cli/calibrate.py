@@ -1,4 +1,4 @@
-"""``python -m DeepRegLogic calibrate``."""
+"""``temporal-registration calibrate``."""
 
 from __future__ import annotations
 

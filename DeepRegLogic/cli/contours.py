@@ -1,4 +1,4 @@
-"""``python -m DeepRegLogic contours``."""
+"""``temporal-registration contours``."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     heart.add_argument("--myocardium", metavar="LABEL", help=_MYOCARDIUM)
     heart.add_argument("--view", choices=("short-axis", *LONG_AXES), help="of the heart; default: by its shape")
     heart.add_argument("--level", choices=LEVELS, help="of a single short-axis slice (default: mid)")
-    heart.add_argument("--rv-insertion", type=_point, metavar="X,Y,Z", help=_INSERTION)
+    heart.add_argument("--rv-insertion", type=point, metavar="X,Y,Z", help=_INSERTION)
     add("--moving-labels", **path, help="pairs: label map drawn on the moving image; it is brought onto the fixed one")
     add("--fixed-mask", **path, help="pairs: only what is inside counts")
     add("--moving-mask", **path, help="pairs: only what is inside counts")
@@ -129,14 +129,6 @@ def _formats(text: str) -> tuple[str, ...]:
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return names
-
-
-def _point(text: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a point x,y,z") from None
-    return x, y, z
 
 
 def _heart(arguments: argparse.Namespace) -> HeartSettings | None:

@@ -16,7 +16,7 @@ from .apart import field_as_image
 from .formats import suffix_of
 from .images import check_header, describe
 from .integrity import check_complete
-from .write import write_image
+from .write import placed, write_image
 
 FIELD_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha", ".h5", ".tfm")
 _IMAGES = (".nrrd", ".nii.gz", ".nii", ".mha")
@@ -69,11 +69,7 @@ def _vector_image(displacement: np.ndarray, grid: Grid, kind: type, half: bool, 
     """The displacement in LPS mm; one slice may be stored several times."""
     vectors = np.moveaxis(flow.to_mm(displacement, grid), 0, -1).reshape(*reversed(grid.size), 3)
     vectors = np.concatenate([halved(vectors) if half else vectors] * times)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(vectors, dtype=kind), isVector=True)
-    image.SetSpacing(grid.spacing)
-    image.SetOrigin(grid.origin)
-    image.SetDirection(grid.direction)
-    return image
+    return placed(sitk.GetImageFromArray(np.ascontiguousarray(vectors, dtype=kind), isVector=True), grid)
 
 
 def halved(vectors: np.ndarray) -> np.ndarray:
@@ -99,12 +95,7 @@ def _put_back(image: sitk.Image) -> sitk.Image:
     matrix = np.vstack([np.array(rows, dtype=float), (0.0, 0.0, 0.0, 1.0)])
     if not matrix[:3, :3].any():  # it has no such rows, but perhaps a rotation
         return image
-    grid = Grid.from_ras_matrix((*image.GetSize(), 1), matrix)
-    whole = sitk.JoinSeries([image])
-    whole.SetSpacing(grid.spacing)
-    whole.SetOrigin(grid.origin)
-    whole.SetDirection(grid.direction)
-    return whole
+    return placed(sitk.JoinSeries([image]), Grid.from_ras_matrix((*image.GetSize(), 1), matrix))
 
 
 def read_field(path: str | Path) -> tuple[np.ndarray, Grid]:

@@ -110,12 +110,17 @@ def write_labels(path: str | Path, labels: np.ndarray, grid: Grid) -> None:
         raise InputError(f"Labels of shape {labels.shape} do not fit a grid of shape {grid.shape}.")
     if suffix_of(path) not in _LABEL_SUFFIXES:
         raise InputError(f"'{path}': labels are written as {', '.join(_LABEL_SUFFIXES)}.")
-    image = sitk.GetImageFromArray(labels.reshape(tuple(reversed(grid.size))))
+    image = placed(sitk.GetImageFromArray(labels.reshape(tuple(reversed(grid.size)))), grid)
+    with whole_file(path) as part:
+        write_image(part, image)
+
+
+def placed(image: sitk.Image, grid: Grid) -> sitk.Image:
+    """The image itself, of three axes, laid where the grid lies."""
     image.SetSpacing(grid.spacing)
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction)
-    with whole_file(path) as part:
-        write_image(part, image)
+    return image
 
 
 def write_image(path: Path, image: sitk.Image) -> None:

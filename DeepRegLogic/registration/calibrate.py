@@ -72,7 +72,7 @@ def calibrate_refinement(
     ----------
     count : cines of every kind. seed : of the first. frames, size : of every cine.
     """
-    card = next(card for card in zoo.list_models() if card.name == zoo.DEFAULTS["pair" if pairs else "cine"])
+    card = zoo.find_card(zoo.DEFAULTS["pair" if pairs else "cine"])
     model = zoo.load_model(card.name) if card.ndim == (2 if images == "slice" else 3) else None
     settings = refinement_of(True)
     assert settings is not None

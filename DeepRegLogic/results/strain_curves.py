@@ -5,7 +5,7 @@ Every function takes displacements ``[S, T, ndim, *spatial]`` in voxels and give
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,8 +204,3 @@ def chamber_line(mask: np.ndarray, neighbours: np.ndarray, spacing: tuple[float,
     runs = [(int(a), int((b - a - 1) % RAYS)) for a, b in zip(gaps, np.roll(gaps, -1), strict=True)]
     start, length = max(runs, key=lambda run: run[1])
     return ring[(start + 1 + np.arange(length)) % RAYS]
-
-
-def spread(samples: Mapping[Key, np.ndarray]) -> dict[Key, np.ndarray]:
-    """Standard deviation over the samples, ``[T]`` for every curve."""
-    return {key: values.std(0, ddof=1) for key, values in samples.items()}

@@ -152,7 +152,7 @@ def _history(start: str) -> dict[str, object] | None:
     """How the model was made that training started with."""
     if not start:
         return None
-    card = zoo.load_model(start).card
+    card = zoo.find_card(start)
     return {"name": card.name, "sha256": card.sha256, "training": dict(card.training)}
 
 
@@ -174,7 +174,7 @@ def _export(
     configuration = task.configuration
     source = configuration.data
     # better than none, and the same network knew nearly the same
-    inherited = zoo.load_model(configuration.start).card.calibration if configuration.start else {}
+    inherited = zoo.find_card(configuration.start).calibration if configuration.start else {}
     card = zoo.Card(
         name=configuration.name,
         title=configuration.title,

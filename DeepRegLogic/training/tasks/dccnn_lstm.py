@@ -11,7 +11,7 @@ from ...regularisers import diffusion
 from ...similarities import SIMILARITIES
 from ..data import Batch
 from . import task
-from .registration import RegistrationTask
+from .registration import RegistrationTask, overlap
 
 _FOLDING, _CYCLE, _CONTROL, _ALIKE = 1e5, 0.1, 0.1, 0.8
 
@@ -53,5 +53,5 @@ class SymmetricPathTask(RegistrationTask):
                 terms["cycle"] = _CYCLE * cycle
             if loss.labels and "frames_labels" in batch:
                 found = network.estimate(batch["reference"], batch["frames"])
-                terms["labels"] = loss.labels * (1 - self.label_overlap(found, batch))
+                terms["labels"] = loss.labels * (1 - overlap(self.label_sides(found, batch)))
         return self.logged(terms)

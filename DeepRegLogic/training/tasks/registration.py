@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import lightning
 import torch
@@ -21,6 +21,9 @@ from ..configuration import Configuration
 from ..data import Batch
 from . import task
 from .surfaces import surface_distance
+
+Side = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""A field on the grid of labels, the labels ``[N, K, *spatial]`` that it moves, and those that they should become."""
 
 
 @task("registration")
@@ -89,11 +92,13 @@ class RegistrationTask(lightning.LightningModule):
             moved = torch.cat([flow.warp(moving, field) for moving, field, _ in sides])
             fixed = torch.cat([image for _, _, image in sides])
             terms["similarity"] = loss.image * alike(moved, fixed)
-        if loss.labels and "frames_labels" in batch:
-            terms["labels"] = loss.labels * (1 - self.label_overlap(found, batch, other))
-        if loss.surface and "frames_labels" in batch:
-            apart = [surface_distance(field, *maps) for field, *maps in self.label_sides(found, batch, other)]
-            terms["surface"] = loss.surface * torch.stack(apart).mean()
+        if (loss.labels or loss.surface) and "frames_labels" in batch:
+            labels = self.label_sides(found, batch, other)
+            if loss.labels:
+                terms["labels"] = loss.labels * (1 - overlap(labels))
+            if loss.surface:
+                apart = torch.stack([surface_distance(*side) for side in labels])
+                terms["surface"] = loss.surface * apart.mean()
         if loss.time:
             in_time = found.field.unflatten(0, (-1, *batch["frames"].shape[:2])).flatten(0, 1)
             cycle = torch.cat([torch.zeros_like(in_time[:, :1]), in_time], dim=1)
@@ -118,29 +123,18 @@ class RegistrationTask(lightning.LightningModule):
             terms["end_point"] = loss.end_point * end_point_error(forward.view_as(batch["displacement"]), batch)
         return terms
 
-    def label_overlap(self, found: Transformation, batch: Batch, other: Transformation | None = None) -> torch.Tensor:
-        """Mean Dice coefficient of the structures of pairs, in the directions of the loss, as ``soft_dice`` has it.
+    def label_sides(self, found: Transformation, batch: Batch, other: Transformation | None = None) -> list[Side]:
+        """What becomes of the labels of pairs in each direction of the loss.
 
         ``other`` is the answer to the images exchanged, where that takes the place of the inverse.
         """
-        sides = self.label_sides(found, batch, other)
-        return torch.stack([soft_dice(flow.warp(moving, field), fixed) for field, moving, fixed in sides]).mean()
-
-    def label_sides(
-        self, found: Transformation, batch: Batch, other: Transformation | None = None
-    ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """For each direction of the loss the field on the grid of the labels, the labels that it moves, and those that
-        they should become."""
         loss, moving, fixed = self.configuration.loss, batch["frames_labels"], batch["reference_labels"]
-        spatial, sides = moving.shape[2:], []
+        found, sides = found.resized(moving.shape[2:]), []
         if loss.direction != "propagate":
-            sides.append((found.resized(spatial).displacement(loss.squarings), moving, fixed))
+            sides.append((found.displacement(loss.squarings), moving, fixed))
         if loss.direction != "compensate":
-            inverse = (
-                found.resized(spatial).inverse(loss.squarings)
-                if other is None
-                else other.resized(spatial).displacement(loss.squarings)
-            )
+            back = None if other is None else other.resized(moving.shape[2:])
+            inverse = found.inverse(loss.squarings) if back is None else back.displacement(loss.squarings)
             sides.append((inverse, fixed, moving))
         return sides
 
@@ -164,7 +158,7 @@ class RegistrationTask(lightning.LightningModule):
                 score = values["end_point"] = end_point_error(onto_reference, batch) * spacing
                 values["end_point_before"] = end_point_error(torch.zeros_like(onto_reference), batch) * spacing
             if "frames_labels" in batch:
-                values["dice"] = self.label_overlap(found, batch)
+                values["dice"] = overlap(self.label_sides(found, batch))
                 values["dice_before"] = soft_dice(batch["frames_labels"], batch["reference_labels"])
                 score = 1 - values["dice"]
         values["score"] = score
@@ -200,6 +194,11 @@ class RegistrationTask(lightning.LightningModule):
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def overlap(sides: Sequence[Side]) -> torch.Tensor:
+    """Mean Dice coefficient of the structures over the directions, as ``soft_dice`` has it."""
+    return torch.stack([soft_dice(flow.warp(moving, field), fixed) for field, moving, fixed in sides]).mean()
 
 
 def soft_dice(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
